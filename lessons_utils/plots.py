@@ -1,0 +1,134 @@
+"""Figures: rows of pictures, grids of filters, and how a figure reaches the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import torch
+from IPython.display import display
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+from torchvision.utils import make_grid
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Put a figure on the page with alternative text, and close it.
+
+    Args:
+        figure: drawn already.
+        alt: what the figure shows, in a sentence or two, for readers who cannot see it.
+
+    Raises:
+        ValueError: the alternative text is empty.
+    """
+    if not alt.strip():
+        raise ValueError("Say in `alt` what the figure shows.")
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=figure.dpi, facecolor="white")
+    plt.close(figure)
+    display(
+        {"image/png": base64.b64encode(stream.getvalue()).decode(), "text/plain": alt},
+        metadata={"image/png": {"alt": alt}},
+        raw=True,
+    )
+
+
+def to_array(image: Tensor) -> torch.Tensor:
+    """Turn one picture into what `imshow` takes.
+
+    Args:
+        image: (1, C, H, W), (C, H, W) or (H, W), C 1 or 3, on any device.
+
+    Returns:
+        (H, W) or (H, W, 3), on the CPU; colour is clipped to [0, 1].
+    """
+    image = image.detach().cpu().float()
+    if image.ndim == 4:
+        image = image[0]
+    if image.ndim == 3:
+        image = image[0] if image.shape[0] == 1 else image.permute(1, 2, 0).clamp(0, 1)
+    return image
+
+
+def draw_picture(
+    axes: Axes, image: Tensor, title: str = "", limits: tuple[float, float] = (0, 1)
+) -> None:
+    """Draw one picture without ticks.
+
+    Args:
+        axes: where to.
+        image: see `to_array`.
+        title: says what to see.
+        limits: the values that are black and white, for a gray picture.
+    """
+    axes.imshow(to_array(image), vmin=limits[0], vmax=limits[1], interpolation="nearest")
+    axes.set_title(title)
+    axes.set_axis_off()
+
+
+def picture_row(
+    pictures: Mapping[str, Tensor], columns: int | None = None, width: float = 10.0
+) -> Figure:
+    """Draw pictures side by side, each under its title.
+
+    Args:
+        pictures: from a title to a picture (see `to_array`), in [0, 1].
+        columns: pictures in a row; None puts all in one.
+        width: of the figure, in inches.
+
+    Returns:
+        The figure, to be passed to `show`.
+    """
+    columns = columns or len(pictures)
+    rows = -(-len(pictures) // columns)
+    arrays = [to_array(picture) for picture in pictures.values()]
+    aspect = max(array.shape[0] / array.shape[1] for array in arrays)
+    height = rows * (width / columns * aspect + 0.45)
+    figure, grid = plt.subplots(rows, columns, figsize=(width, height), squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, (title, picture) in zip(grid.flat, pictures.items(), strict=False):
+        draw_picture(axes, picture, title)
+    return figure
+
+
+def tile(maps: Tensor, columns: int, padding: int = 1) -> Tensor:
+    """Lay filters or feature maps out as one picture, each on its own scale from black to white.
+
+    Args:
+        maps: (N, H, W) or (N, 1, H, W).
+        columns: maps in a row.
+        padding: white pixels between them.
+
+    Returns:
+        (H', W'), in [0, 1]. A map of one value everywhere comes out black.
+    """
+    maps = maps.detach().cpu().float().reshape(maps.shape[0], 1, *maps.shape[-2:])
+    grid = make_grid(
+        maps, nrow=columns, normalize=True, scale_each=True, padding=padding, pad_value=1.0
+    )
+    return grid[0]
+
+
+def crop(image: Tensor, top: int, left: int, size: int) -> Tensor:
+    """Cut a square out of a picture.
+
+    Args:
+        image: (..., H, W).
+        top: first row.
+        left: first column.
+        size: side in pixels.
+
+    Raises:
+        ValueError: the square leaves the picture.
+    """
+    height, width = image.shape[-2:]
+    if min(top, left) < 0 or top + size > height or left + size > width:
+        raise ValueError(
+            f"A square of {size} at row {top}, column {left} leaves the {height} x {width} picture."
+        )
+    return image[..., top : top + size, left : left + size]
