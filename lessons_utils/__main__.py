@@ -3,37 +3,81 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import json
 import shlex
+import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
 
-from lessons_utils import recipes, runtime
+from lessons_utils import checkpoints, datasets, recipes, runtime, superres
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run one command; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m lessons_utils")
-    commands = parser.add_subparsers(dest="command", required=True)
-    train = commands.add_parser("train")
-    train.add_argument("name")
-    train.add_argument("--out", type=Path, default=None)
-    train.add_argument("--runs", type=Path, default=Path("runs"))
-    train.add_argument("--steps", type=int)
-    train.add_argument("--seed", type=int, default=0)
-    train.add_argument("--accelerator", default="auto")
-    train.add_argument("--devices", default="auto")
-    train.add_argument("--nodes", type=int, default=1)
-    train.add_argument("--precision", default="32-true")
-    train.add_argument("--threads", type=int)
-    options = parser.parse_args(arguments)
+def doctor(options: argparse.Namespace) -> int:
+    """Check that this machine can run the course, a line a check."""
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("package", lambda: f"lessons_utils {runtime.version()}"),
+        ("python", lambda: sys.version.split()[0]),
+        ("torch", lambda: f"{torch.__version__}, {torch.get_num_threads()} thread(s)"),
+        ("device", lambda: str(runtime.choose_device())),
+        ("jupyterlab", _find_jupyterlab),
+        ("cache", _describe_cache),
+        ("weights", _verify_checkpoints),
+        ("LESSONS_DATA", lambda: str(runtime.lessons_data() or "not set (it need not be)")),
+        ("data sets", _list_sets),
+    ]
+    failures = 0
+    for name, check in checks:
+        try:
+            print(f"ok       {name:13} {check()}")
+        except (OSError, RuntimeError, ValueError) as error:
+            failures += 1
+            print(f"PROBLEM  {name:13} {error}")
+    print("All is well." if not failures else f"{failures} problem(s) found.")
+    return 1 if failures else 0
+
+
+def _find_jupyterlab() -> str:
+    if importlib.util.find_spec("jupyterlab") is None:
+        return "not here; Colab has its own, else: pip install -e '.[lab]'"
+    return "installed"
+
+
+def _describe_cache() -> str:
+    folder = runtime.cache_folder()
+    return f"{folder}, {shutil.disk_usage(folder).free / 1e9:.0f} GB free"
+
+
+def _verify_checkpoints() -> str:
+    names = checkpoints.checkpoint_names()
+    for name in names:
+        checkpoints.load(name, superres.SRCNN(**checkpoints.load_card(name).architecture))
+    return f"{len(names)} verified"
+
+
+def _list_sets() -> str:
+    here = [name for name in datasets.SETS if datasets.is_present(name)]
+    return f"present: {', '.join(here) or 'none'}; the others download on first use"
+
+
+def fetch(options: argparse.Namespace) -> int:
+    """Bring data sets onto this machine, before a lecture without network."""
+    for name in options.names or list(datasets.SETS):
+        print(f"{name}: {datasets.fetch(name)}")
+    return 0
+
+
+def train(options: argparse.Namespace) -> int:
+    """Train a network by its recipe; a killed run goes on where it was."""
     if options.threads:
         torch.set_num_threads(options.threads)
     fabric = Fabric(
         accelerator=options.accelerator,
-        devices=options.devices if options.devices == "auto" else int(options.devices),
+        devices=options.devices,
         num_nodes=options.nodes,
         precision=options.precision,
     )
@@ -43,12 +87,97 @@ def main(arguments: list[str] | None = None) -> int:
         out=options.out or runtime.data_path("checkpoints"),
         runs=options.runs,
         fabric=fabric,
-        command="python -m lessons_utils " + shlex.join(arguments or sys.argv[1:]),
+        command=f"python -m lessons_utils {shlex.join(options.typed)}",
         steps=options.steps,
         seed=options.seed,
     )
-    print(card.metrics)
+    if fabric.is_global_zero:
+        print(json.dumps(card.metrics))
     return 0
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Measure a network on a folder of pictures, or on Set5."""
+    model, scale = recipes.load_for_evaluation(options.name, options.weights, options.scale)
+    if options.images:
+        images = datasets.image_folder(options.images)
+    else:
+        images = datasets.super_resolution_set("Set5")
+    scores = superres.evaluate(model.to(runtime.choose_device()), images, scale)
+    if options.json:
+        print(json.dumps({"name": options.name, "scale": scale, **scores}))
+        return 0
+    print(f"{'picture':20} {'bicubic':>16} {options.name:>20}")
+    for name, row in [*scores["per_image"].items(), ("mean", scores)]:
+        bicubic = f"{row['bicubic_psnr']:.2f} dB {row['bicubic_ssim']:.4f}"
+        print(f"{name:20} {bicubic:>16} {row['psnr']:>11.2f} dB {row['ssim']:.4f}")
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lessons_utils", description="Look after the course from the command line."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    doctor_parser = commands.add_parser("doctor", help=doctor.__doc__)
+    doctor_parser.set_defaults(run=doctor)
+
+    fetch_parser = commands.add_parser("fetch", help=fetch.__doc__)
+    fetch_parser.add_argument("names", nargs="*", metavar="NAME", help="all sets if none is named")
+    fetch_parser.set_defaults(run=fetch)
+
+    train_parser = commands.add_parser("train", help=train.__doc__)
+    train_parser.add_argument("name", metavar="NAME", help="such as srcnn-9-5-5-x3")
+    train_parser.add_argument("--steps", type=int, help="instead of the recipe's")
+    train_parser.add_argument("--seed", type=int, default=0)
+    train_parser.add_argument(
+        "--out", type=Path, help="folder of weights and card; default: the course's own"
+    )
+    train_parser.add_argument(
+        "--runs", type=Path, default=Path("runs"), help="folder of unfinished runs"
+    )
+    train_parser.add_argument("--accelerator", default="auto", help="cpu, cuda, mps or auto")
+    train_parser.add_argument("--devices", default="auto", help="how many; default: all")
+    train_parser.add_argument("--nodes", type=int, default=1, help="machines")
+    train_parser.add_argument(
+        "--precision", default="32-true", help="32-true, bf16-mixed (twice as fast) or 16-mixed"
+    )
+    train_parser.add_argument("--threads", type=int, help="processor threads a process")
+    train_parser.set_defaults(run=train)
+
+    evaluate_parser = commands.add_parser("evaluate", help=evaluate.__doc__)
+    evaluate_parser.add_argument(
+        "name", metavar="NAME", help="a shipped network, or srcnn with --weights"
+    )
+    evaluate_parser.add_argument("--weights", type=Path, help=".mat or .safetensors")
+    evaluate_parser.add_argument("--scale", type=int, choices=(2, 3, 4))
+    evaluate_parser.add_argument("--images", type=Path, help="a folder; default: Set5")
+    evaluate_parser.add_argument(
+        "--json", action="store_true", help="one JSON object as the last line"
+    )
+    evaluate_parser.set_defaults(run=evaluate)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: without the program's name; None takes those of the process.
+
+    Returns:
+        The exit status: 0, 1 for a doctor who found problems, 2 for bad input.
+    """
+    typed = sys.argv[1:] if arguments is None else arguments
+    options = build_parser().parse_args(typed)
+    options.typed = typed
+    try:
+        return options.run(options)
+    except (ValueError, OSError, datasets.DownloadError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

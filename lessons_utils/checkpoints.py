@@ -43,7 +43,9 @@ class Card:
     hardware: str
     versions: dict[str, str]
     seconds: float
-    """Computing time."""
+    """Wall time of the training; other work may have shared the machine."""
+    cpu_seconds: float
+    """Processor time of the training, all threads."""
     settings: dict[str, Any]
     metrics: dict[str, Any] = field(default_factory=dict)
     """Measured with these weights; a name says data, scale and unit."""

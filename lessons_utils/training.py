@@ -141,7 +141,9 @@ class TrainingResult:
     best_step: int
     best_score: float
     seconds: float
-    """Computing time, summed over the parts of a run that was interrupted."""
+    """Wall time, summed over the parts of a run that was interrupted."""
+    cpu_seconds: float
+    """Processor time of this process, all threads, likewise summed."""
     history: list[dict[str, float]] = field(default_factory=list)
     """One entry a validation: `step`, `loss` (mean since the last one), `score`."""
 
@@ -184,7 +186,7 @@ def fit(
     average = AveragedModel(base_model, avg_fn=_moving_average(settings.averaging))
     peaks = [group["lr"] for group in base_optimizer.param_groups]
     state_file = folder / "state.pt" if folder else None
-    result = TrainingResult(best_step=0, best_score=-math.inf, seconds=0.0)
+    result = TrainingResult(best_step=0, best_score=-math.inf, seconds=0.0, cpu_seconds=0.0)
     best_weights: dict[str, Tensor] = {}
     first_step = 0
     if state_file and state_file.is_file():
@@ -192,13 +194,15 @@ def fit(
         _check_settings(saved["settings"], settings, state_file)
         base_model.load_state_dict(saved["model"])
         average.load_state_dict(saved["average"])
-        base_optimizer.load_state_dict(saved["optimizer"])
         best_weights, first_step = saved["best_weights"], saved["step"]
         result = TrainingResult(**json.loads(saved["result"]))
     model, optimizer = fabric.setup(base_model, base_optimizer)
     average.to(fabric.device)
+    if first_step:  # after the model has moved, so that the state follows it to its device
+        base_optimizer.load_state_dict(saved["optimizer"])
 
     started = time.perf_counter() - result.seconds
+    cpu_started = time.process_time() - result.cpu_seconds
     last_step = min(settings.steps, first_step + (stop_after or settings.steps))
     losses: list[Tensor] = []
     bar = tqdm(
@@ -238,6 +242,7 @@ def fit(
                 for name, value in average.module.state_dict().items()
             }
         result.seconds = time.perf_counter() - started
+        result.cpu_seconds = time.process_time() - cpu_started
         if state_file and fabric.is_global_zero:
             _save_atomically(
                 state_file,
