@@ -117,6 +117,7 @@ def build(source: Path) -> Path:
             kernel_name="python3",
             store_widget_state=False,
             record_timing=False,
+            extra_arguments=["--log-level=ERROR"],
             coalesce_streams=True,
             resources={"metadata": {"path": str(target.parent)}},
         )
@@ -141,7 +142,8 @@ def _failure(source: Path, notebook: NotebookNode, error: Exception) -> str:
     ]
     number, cell = begun[-1] if begun else (0, None)
     code = "\n".join(f"    {line}" for line in cell.source.splitlines()) if cell else ""
-    return f"{source.name}, cell {number} of {len(notebook.cells)}:\n{code}\n{error}"
+    reason = getattr(error, "traceback", error)  # of an error in the cell, its traceback alone
+    return f"{source.name}, cell {number} of {len(notebook.cells)}:\n{code}\n{reason}"
 
 
 def _lasting_outputs(cell: NotebookNode) -> list[NotebookNode]:

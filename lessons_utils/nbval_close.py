@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -269,6 +270,10 @@ class BudgetCheck(pytest.Item):
 
 class Lesson(IPyNbFile):
     """A notebook: one kernel for all its cells."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.skip_compare = tuple(set(self.skip_compare) - {"image/png"})
 
     def collect(self) -> Iterator[pytest.Item]:
         """Yield its code cells, then the check of its budget."""
