@@ -65,7 +65,9 @@ def draw_picture(
         title: says what to see.
         limits: the values that are black and white, for a gray picture.
     """
-    axes.imshow(to_array(image), vmin=limits[0], vmax=limits[1], interpolation="nearest")
+    axes.imshow(
+        to_array(image), cmap="gray", vmin=limits[0], vmax=limits[1], interpolation="nearest"
+    )
     axes.set_title(title)
     axes.set_axis_off()
 

@@ -420,6 +420,22 @@ def sharpen(model: SRCNN, upscaled: Tensor, tile: int = 256) -> Tensor:
     return result
 
 
+def super_resolve(model: SRCNN, low: Tensor, scale: int) -> Tensor:
+    """Enlarge a colour picture: luma by the network, colour bicubically (lesson 04).
+
+    Args:
+        model: an SRCNN trained for this scale, on the picture's device.
+        low: (B, 3, h, w), RGB in [0, 1].
+        scale: 2 or more.
+
+    Returns:
+        (B, 3, h * scale, w * scale), RGB in [0, 1].
+    """
+    ycbcr = rgb_to_ycbcr(enlarge(low, scale))
+    luma = sharpen(model, ycbcr[:, :1])
+    return ycbcr_to_rgb(torch.cat([luma, ycbcr[:, 1:]], dim=1))
+
+
 # ---- The protocol ------------------------------------------------------------------------------
 
 
@@ -521,14 +537,12 @@ class SubImages:
     """
 
     def __init__(self, images: Sequence[Tensor], scale: int, size: int = 33) -> None:
-        pairs = [prepare(image, scale)[1:] for image in images]
-        self.pairs = [pair for pair in pairs if min(pair[0].shape[-2:]) >= size]
+        pairs = [torch.cat(prepare(image, scale)[1:], dim=1)[0] for image in images]  # (2, H, W)
+        self.pairs = [pair for pair in pairs if min(pair.shape[-2:]) >= size]
         if not self.pairs:
             raise ValueError(f"No picture has {size} pixels on both sides.")
         self.size = size
-        counts = [
-            (high.shape[-2] - size + 1) * (high.shape[-1] - size + 1) for _, high in self.pairs
-        ]
+        counts = [(pair.shape[-2] - size + 1) * (pair.shape[-1] - size + 1) for pair in self.pairs]
         self._weights = torch.tensor(counts, dtype=torch.float64)
 
     def batch(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -540,7 +554,7 @@ class SubImages:
         chosen = torch.multinomial(self._weights, count, replacement=True, generator=generator)
         upscaled, high = [], []
         for index in chosen.tolist():
-            pair = torch.cat(self.pairs[index], dim=1)[0]  # (2, H, W)
+            pair = self.pairs[index]
             top = _draw(pair.shape[-2] - self.size + 1, generator)
             left = _draw(pair.shape[-1] - self.size + 1, generator)
             patch = pair[:, top : top + self.size, left : left + self.size]

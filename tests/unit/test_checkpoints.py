@@ -122,7 +122,7 @@ def test_shipped_weights_measure_what_their_card_says(name):
 @needs_data
 def test_training_data_is_what_the_cards_say():
     training_images, held_out = recipes.split_t91(datasets.super_resolution_set("T91"))
-    assert len(training_images) == 83 and len(held_out) == 8
+    assert len(training_images) == 83 and len(held_out) == 7
     found = datasets.pixels_sha256(training_images)
     for name in recipes.SUPER_RESOLUTION:
         assert checkpoints.load_card(name).training_data_sha256 == found

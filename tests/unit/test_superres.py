@@ -115,6 +115,16 @@ def test_colour_goes_there_and_back():
     assert torch.allclose(superres.ycbcr_to_rgb(ycbcr), image, atol=1e-5)
 
 
+def test_a_colour_picture_keeps_its_colours():
+    model = superres.SRCNN(9, 1, 5)
+    superres.initialise_as_identity(model, torch.Generator().manual_seed(0))
+    model.reconstruction.weight.data[0, 1:] = 0
+    low = 0.2 + 0.6 * random_image(20, 24)
+    enlarged = superres.super_resolve(model, low, 3)
+    assert enlarged.shape == (1, 3, 60, 72)
+    assert torch.allclose(enlarged, superres.enlarge(low, 3).clamp(0, 1), atol=1e-4)
+
+
 def test_psnr_by_hand():
     prediction = torch.tensor([0.0, 0.5, 1.0, 0.5]).view(1, 1, 2, 2)
     target = torch.tensor([0.0, 0.5, 0.5, 0.5]).view(1, 1, 2, 2)
