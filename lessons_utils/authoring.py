@@ -109,6 +109,7 @@ def build(source: Path) -> Path:
         BuildError: a cell raised, took too long or ended the kernel. Nothing is written.
     """
     notebook, target = read_source(source), notebook_path(source)
+    begun = [0]
     with tempfile.TemporaryDirectory() as scratch:
         environment = nbval_close.kernel_environment(Path(scratch)) | {"LESSONS_DEVICE": "cpu"}
         client = NotebookClient(
@@ -119,12 +120,13 @@ def build(source: Path) -> Path:
             record_timing=False,
             extra_arguments=["--log-level=ERROR"],
             coalesce_streams=True,
+            on_cell_start=lambda cell, cell_index: begun.append(cell_index),
             resources={"metadata": {"path": str(target.parent)}},
         )
         try:
             client.execute(env=environment)
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-            raise BuildError(_failure(source, notebook, error)) from error
+            raise BuildError(_failure(source, notebook, begun[-1], error)) from error
     notebook.metadata = nbformat.from_dict(METADATA)
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -133,17 +135,10 @@ def build(source: Path) -> Path:
     return target
 
 
-def _failure(source: Path, notebook: NotebookNode, error: Exception) -> str:
-    """Name the last cell that was begun: cells after it have no execution count yet."""
-    begun = [
-        (number, cell)
-        for number, cell in enumerate(notebook.cells, start=1)
-        if cell.cell_type == "code" and (cell.execution_count or cell.outputs)
-    ]
-    number, cell = begun[-1] if begun else (0, None)
-    code = "\n".join(f"    {line}" for line in cell.source.splitlines()) if cell else ""
+def _failure(source: Path, notebook: NotebookNode, index: int, error: Exception) -> str:
+    code = "\n".join(f"    {line}" for line in notebook.cells[index].source.splitlines())
     reason = getattr(error, "traceback", error)  # of an error in the cell, its traceback alone
-    return f"{source.name}, cell {number} of {len(notebook.cells)}:\n{code}\n{reason}"
+    return f"{source.name}, cell {index + 1} of {len(notebook.cells)}:\n{code}\n{reason}"
 
 
 def _lasting_outputs(cell: NotebookNode) -> list[NotebookNode]:

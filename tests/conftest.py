@@ -25,4 +25,6 @@ def checkout():
 @pytest.fixture
 def notebook(source):
     """The built lesson of a source."""
-    return nbformat.read(authoring.notebook_path(source), as_version=4)
+    path = authoring.notebook_path(source)
+    assert path.is_file(), f"run: python -m lessons_utils.authoring build {source.stem[:2]}"
+    return nbformat.read(path, as_version=4)
