@@ -93,7 +93,6 @@ def build(
     picture = widgets.Image(
         value=_png(first, _FAST), format="png", layout={"width": pixels, "max_width": "100%"}
     )
-    picture.tooltip = sentence  # ipywidgets 8 makes it the picture's accessible name
     caption = widgets.HTML(_CAPTION.format(html.escape(sentence)), layout={"max_width": pixels})
 
     def redraw(_change: object) -> None:
@@ -104,7 +103,6 @@ def build(
             caption.value = _ERROR.format(type(error).__name__, message)
             raise
         picture.value = _png(image, _FAST)
-        picture.tooltip = sentence
         caption.value = _CAPTION.format(html.escape(sentence))
 
     for control in controls.values():
