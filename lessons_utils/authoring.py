@@ -142,11 +142,11 @@ def _failure(source: Path, notebook: NotebookNode, index: int, error: Exception)
 
 
 def _lasting_outputs(cell: NotebookNode) -> list[NotebookNode]:
-    """Return a cell's outputs without what differs from build to build and shows nothing later.
+    """Return a cell's outputs without what differs from build to build.
 
     That is the random name of a widget (beside its picture; a widget without one goes wholly, such
-    as a progress bar), and in a cell whose outputs are ignored whatever went to stderr: a text
-    progress bar with its speed.
+    as a progress bar) and, in a cell whose outputs nobody compares, all that it printed: a speed,
+    the free space of a disk.
     """
     kept = []
     for output in cell.outputs:
@@ -156,8 +156,8 @@ def _lasting_outputs(cell: NotebookNode) -> list[NotebookNode]:
                 continue
             del data[_WIDGET]
             output.metadata.pop(_WIDGET, None)
-        stderr = output.output_type == "stream" and output.name == "stderr"
-        if not (stderr and _IGNORED in cell.metadata.get("tags", [])):
+        printed = output.output_type == "stream"
+        if not (printed and _IGNORED in cell.metadata.get("tags", [])):
             kept.append(output)
     return kept
 

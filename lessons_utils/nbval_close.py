@@ -45,6 +45,9 @@ another colour 0.122, empty axes 0.145.
 
 THUMBNAIL_SIDE = 24
 
+OUTPUT_SECONDS = 60
+"""How long a finished cell's outputs may take to arrive; nbval's 5 are few on a busy machine."""
+
 _DECIMAL = re.compile(
     r"[-+]?(?:\d+\.\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?\d+[eE][-+]?\d+|\bnan\b|[-+]?\binf\b"
 )
@@ -231,6 +234,7 @@ class Cell(IPyNbCell):
                 "This cell was never executed, so it has no outputs to compare. Build the lesson: "
                 "python -m lessons_utils.authoring build"
             )
+        self.output_timeout = OUTPUT_SECONDS
         super().runtest()
 
     def sanitize(self, s: object) -> object:
