@@ -262,6 +262,8 @@ class BudgetCheck(pytest.Item):
 
     def runtest(self) -> None:
         """Measure the kernel and compare with the lesson's budget."""
+        if not self.parent.kernel.is_alive():
+            pytest.fail("The kernel ended before the lesson did; see its cells.", pytrace=False)
         usage = self.parent.measure()
         self.config.stash[_USAGES].append(usage)
         if complaint := over_budget(usage):

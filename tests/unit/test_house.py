@@ -1,6 +1,7 @@
 """The floors of the house: a room imports only rooms below it."""
 
 import ast
+import re
 
 import pytest
 
@@ -74,6 +75,14 @@ def test_a_room_imports_only_rooms_below_it(checkout):
         if not may_import(room, other)
     ]
     assert not wrong
+
+
+def test_explorers_share_only_the_live_widget(checkout):
+    for path in (checkout / "lessons_utils" / "explorers").glob("*.py"):
+        code = path.read_text(encoding="utf-8")
+        imports = r"^(?:from|import) lessons_utils\.explorers(?:\.| import )(\w+)"
+        shared = re.findall(imports, code, re.M)
+        assert set(shared) <= {"live"}, path.name
 
 
 def test_the_package_itself_imports_only_the_ground_floor(checkout):
