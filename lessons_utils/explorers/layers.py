@@ -116,8 +116,7 @@ def filter_sizes_picture(figure: Figure, f1: int, f2: int, f3: int, side: int = 
     bars.bar_label(bars.containers[0], [f"{count:,}" for count in weights], padding=4)
     bars.set_xlim(0, 1.25 * max(weights))
     bars.invert_yaxis()
-    bars.set_xlabel("weights")
-    bars.set_title(f"{f1}-{f2}-{f3}: {sum(weights):,} weights")
+    bars.set(xticks=[], xlabel="weights", title=f"{f1}-{f2}-{f3}: {sum(weights):,} weights")
     result = side - reach + 1
     left = f"leaves {result} x {result}" if result > 0 else "leaves nothing"
     return (

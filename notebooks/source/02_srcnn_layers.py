@@ -353,14 +353,13 @@ plots.show(figure, alt)
 # Training has made more of it than an average. Each pixel's own proposal is too strong; its neighbours together take away something like a blurred copy, most where the picture is bright. Photographers know this as *unsharp masking*.
 #
 # The weights that the authors published do the same, shared out more evenly: in their 9-1-5 (91 images, × 3) the pixel itself proposes 1.2 here, its four nearest neighbours add about 0.4 each, and the outer ring takes about 0.2 away, each. Ours began as "output = input" (lesson 03), and one can see it.
-
-# %% [markdown]
+#
 # F3 has **no ReLU**: it must be able to subtract, and its sum is the picture.
 
 # %% [markdown]
 # ## 8 · The same three steps, before there were networks
 #
-# The best method before SRCNN was **sparse coding** (the paper's section 3.2). It has a *dictionary*, a list of typical low-resolution patches, and beside each its high-resolution twin.
+# SRCNN was designed to mirror an older method, **sparse coding** (the paper's section 3.2). That method has a *dictionary*: a list of typical low-resolution patches, and beside each its high-resolution twin.
 #
 # | sparse coding | SRCNN |
 # |---|---|
@@ -368,7 +367,7 @@ plots.show(figure, alt)
 # | a solver finds the few entries that explain the patch, and their amounts | F2: a fixed mapping, 64 numbers → 32, one pass |
 # | add up their high-resolution twins, average the overlapping patches | F3: patterns pasted and averaged, one convolution |
 #
-# What is new: no solver that iterates, no step designed by hand. All three are learned **together**, for the one goal that the final picture is right. And more pixels have a say: 13 × 13 = 169 for one output pixel; the paper counts 81 for the methods it compares with.
+# What is new: no solver that iterates, and all three steps are learned **together**, for the one goal that the final picture is right. And more pixels have a say: 13 × 13 = 169 for one output pixel; the paper counts 81 for the methods it compares with.
 
 # %% [markdown]
 # ## 9 · Assembled
@@ -541,6 +540,13 @@ for title in ("9-1-5", "9-1-5, trained"):
 
 # %% tags=["explorer"]
 layers.filter_sizes()
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# Fewest: 7-1-11 and 5-1-13, both with 9,056 weights. Most: 3-15-1, with 461,408. The middle layer reads 64 maps and writes 32, so each position of its filters costs 64 · 32 = 2,048 weights; a position of F1 costs 64, one of F3 costs 32. Reach is cheap at the two ends, but cheap is not the same as good: only a measurement says which network sharpens best (lesson 04).
+#
+# </details>
 
 # %% [markdown]
 # ## 11 · The border: no padding, repeated pixels, zeros
