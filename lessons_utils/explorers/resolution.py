@@ -30,7 +30,7 @@ def scale_and_interpolation(image: Tensor, top: int, left: int, size: int = 96) 
         size=(8, 2.8),
         scale=widgets.IntSlider(3, 2, 6, description="scale"),
         method=widgets.Dropdown(options=METHODS, value="bicubic", description="enlarge by"),
-        antialias=widgets.Checkbox(True, description="antialias when shrinking"),
+        antialias=widgets.Checkbox(True, description="antialias when shrinking", indent=False),
     )
 
 
@@ -83,17 +83,14 @@ class ScaleAndInterpolation:
         seen_truth, seen = plots.crop(truth, *self.place), plots.crop(result, *self.place)
         error = (seen - seen_truth).abs()
 
-        figure.set_layout_engine("none")  # places by hand take a third of the layout's time
-        places = [(left, 0.03, 0.295, 0.843) for left in (0.01, 0.315, 0.62)]
-        panels = [figure.add_axes(place) for place in places]
+        panels = figure.subplots(1, 3)
         plots.draw_picture(panels[0], seen_truth, "truth", limits=(0, 255))
         title = f"×{scale} there and back: {quality:.2f} dB"
         plots.draw_picture(panels[1], seen, title, limits=(0, 255))
         heat = panels[2].imshow(plots.to_array(error), vmin=0, vmax=_MOST, cmap="viridis")
-        panels[2].set_title("error, in levels of 255")
+        panels[2].set_title("error")
         panels[2].set_axis_off()
-        bar = figure.add_axes((0.93, 0.03, 0.018, 0.84))
-        figure.colorbar(heat, cax=bar, extend="max", ticks=(0, 20, 40, 60))
+        figure.colorbar(heat, ax=panels[2], extend="max", label="levels of 255")
 
         shrunk = "with" if antialias else "without"
         return (
