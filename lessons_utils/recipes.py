@@ -48,10 +48,10 @@ class SuperResolutionRecipe:
 SUPER_RESOLUTION = {
     recipe.name: recipe
     for recipe in (
-        SuperResolutionRecipe((9, 5, 5), scale=3, steps=60_000),
+        SuperResolutionRecipe((9, 5, 5), scale=3, steps=40_000),
         SuperResolutionRecipe((9, 1, 5), scale=3, steps=40_000),
-        SuperResolutionRecipe((9, 5, 5), scale=2, steps=40_000),
-        SuperResolutionRecipe((9, 5, 5), scale=4, steps=40_000),
+        SuperResolutionRecipe((9, 5, 5), scale=2, steps=30_000),
+        SuperResolutionRecipe((9, 5, 5), scale=4, steps=30_000),
     )
 }
 
@@ -132,6 +132,12 @@ def train_super_resolution(
         batch = sub_images.batch(count, generator)
         return tuple(part.to(memory_format=torch.channels_last) for part in batch)
 
+    calibration_pairs = sub_images.batch(128, torch.Generator().manual_seed(seed))
+
+    def calibrate(model: superres.SRCNN) -> None:
+        device = model.reconstruction.bias.device
+        superres.calibrate_brightness(model, *(part.to(device) for part in calibration_pairs))
+
     result = training.fit(
         model,
         optimizer,
@@ -139,6 +145,7 @@ def train_super_resolution(
         draw_batch,
         loss=lambda model, upscaled, high: superres.pixel_loss(model, upscaled, high, margin),
         validate=lambda model: superres.evaluate(model, held_out, recipe.scale)["psnr"],
+        calibrate=calibrate,
         folder=runs / f"{name}-seed{seed}",
         fabric=fabric,
     )

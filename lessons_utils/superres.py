@@ -570,6 +570,24 @@ def _draw(limit: int, generator: torch.Generator) -> int:
     return int(torch.randint(limit, (), generator=generator))
 
 
+@torch.no_grad()
+def calibrate_brightness(model: SRCNN, upscaled: Tensor, high: Tensor) -> None:
+    """Set the last bias to the value that is best for these pairs, in float32, in place.
+
+    Given all other weights, the squared error is least when the mean error is zero. A network
+    trained in bfloat16 has learnt that for its rounded weights; with full weights it is off by up
+    to 0.6 of 255 levels, which costs 0.4 dB on a smooth picture.
+
+    Args:
+        model: changed in place.
+        upscaled: (B, 1, S, S).
+        high: (B, 1, S, S).
+    """
+    margin = model.margin
+    error = high[..., margin:-margin, margin:-margin] - model(upscaled, same_size=False)
+    model.reconstruction.bias += error.mean()
+
+
 def pixel_loss(model: nn.Module, upscaled: Tensor, high: Tensor, margin: int) -> Tensor:
     """Mean squared error of an unpadded pass, in float32 (paper, equation 4; lesson 03).
 

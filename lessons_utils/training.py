@@ -7,6 +7,7 @@ a killed run stopped.
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import os
@@ -155,6 +156,7 @@ def fit(
     draw_batch: Callable[[int, torch.Generator], Batch],
     loss: Callable[..., Tensor],
     validate: Callable[[nn.Module], float],
+    calibrate: Callable[[nn.Module], None] = lambda model: None,
     folder: Path | None = None,
     fabric: Fabric | None = None,
     stop_after: int | None = None,
@@ -173,6 +175,8 @@ def fit(
         loss: from the model and the batch's tensors to a scalar, in float32.
         validate: from a model to a score, larger is better, on data that are neither trained nor
             tested on.
+        calibrate: called on a copy of the averaged weights before they are validated, to set what
+            averaging and mixed precision put off.
         folder: where the state is kept between runs; None keeps nothing.
         fabric: devices, machines and precision; None is one device as the model lies, in float32.
         stop_after: leave after this many further steps, as a kill would; for tests.
@@ -232,14 +236,15 @@ def fit(
             raise FloatingPointError(
                 f"The loss is {mean_loss} at step {step + 1}; try a smaller learning rate."
             )
-        reached = validate(average.module)
+        candidate = copy.deepcopy(average.module)
+        calibrate(candidate)
+        reached = validate(candidate)
         result.history.append({"step": step + 1, "loss": mean_loss, "score": reached})
         bar.set_postfix(loss=f"{mean_loss:.3g}", score=f"{reached:.3f}")
         if reached > result.best_score:
             result.best_step, result.best_score = step + 1, reached
             best_weights = {
-                name: value.detach().cpu().clone()
-                for name, value in average.module.state_dict().items()
+                name: value.detach().cpu().clone() for name, value in candidate.state_dict().items()
             }
         result.seconds = time.perf_counter() - started
         result.cpu_seconds = time.process_time() - cpu_started

@@ -171,6 +171,15 @@ def test_identity_start_returns_its_input():
     assert torch.allclose(model(image), image, atol=1e-6)
 
 
+def test_calibration_leaves_no_mean_error():
+    model = superres.SRCNN(9, 1, 5)
+    superres.initialise_as_identity(model, torch.Generator().manual_seed(1))
+    upscaled, high = random_image(40, 40, 1), random_image(40, 40, 1, seed=1) + 0.3
+    superres.calibrate_brightness(model, upscaled, high)
+    error = model(upscaled, same_size=False) - high[..., 6:-6, 6:-6]
+    assert abs(error.mean().item()) < 1e-6
+
+
 def test_paper_start_is_small():
     model = superres.SRCNN(9, 1, 5)
     superres.initialise_as_paper(model, torch.Generator().manual_seed(1))
