@@ -377,7 +377,7 @@ alt = "A cat's eye six times: truth, noise at 40 dB (invisible), 35, 30 (visible
 plots.show(plots.picture_row(pictures, columns=3, width=12), alt=alt)
 
 # %% [markdown]
-# At 40 dB you need a magnifier, at 30 dB you see it, at 20 dB it hurts. Super-resolution ×3 lives between 27 and 36 dB.
+# At 40 dB you need a magnifier, at 30 dB you see it, at 20 dB it hurts. Super-resolution ×3 lives between 24 and 36 dB, depending on the picture.
 
 # %% [markdown]
 # ## 6. What PSNR cannot see, and SSIM
@@ -555,7 +555,7 @@ def bicubic_psnr(photo, scale, **exchanged):
 
 
 # %% [markdown]
-# Then the wrong steps, all of them found in published code:
+# Then the wrong steps, of the kind that people take when they reproduce a paper:
 
 
 # %%
