@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
-import torch
+import numpy as np
 from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -37,7 +37,7 @@ def show(figure: Figure, alt: str) -> None:
     )
 
 
-def to_array(image: Tensor) -> torch.Tensor:
+def to_array(image: Tensor) -> np.ndarray:
     """Turn one picture into what `imshow` takes.
 
     Args:
@@ -51,7 +51,7 @@ def to_array(image: Tensor) -> torch.Tensor:
         image = image[0]
     if image.ndim == 3:
         image = image[0] if image.shape[0] == 1 else image.permute(1, 2, 0).clamp(0, 1)
-    return image
+    return image.numpy()
 
 
 def draw_picture(
@@ -89,7 +89,7 @@ def picture_row(
     rows = -(-len(pictures) // columns)
     arrays = [to_array(picture) for picture in pictures.values()]
     aspect = max(array.shape[0] / array.shape[1] for array in arrays)
-    height = rows * (width / columns * aspect + 0.45)
+    height = rows * (width / columns * aspect + 0.3)
     figure, grid = plt.subplots(rows, columns, figsize=(width, height), squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()

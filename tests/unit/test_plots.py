@@ -1,0 +1,58 @@
+"""Pictures as `imshow` wants them, grids of maps, and figures with alternative text."""
+
+import base64
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lessons_utils import plots
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [((5, 7), (5, 7)), ((1, 5, 7), (5, 7)), ((1, 1, 5, 7), (5, 7)), ((1, 3, 5, 7), (5, 7, 3))],
+)
+def test_to_array(shape, expected):
+    array = plots.to_array(torch.rand(shape) * 2)
+    assert isinstance(array, np.ndarray) and array.shape == expected
+    assert array.ndim == 2 or array.max() <= 1
+
+
+def test_a_picture_row_has_one_title_a_picture():
+    figure = plots.picture_row({f"picture {i}": torch.rand(8, 8) for i in range(5)}, columns=3)
+    assert [axes.get_title() for axes in figure.axes] == [
+        *(f"picture {i}" for i in range(5)),
+        "",
+    ]
+    plt.close(figure)
+
+
+def test_each_tile_has_its_own_scale():
+    maps = torch.stack([torch.linspace(0, 1, 16).view(4, 4), torch.linspace(5, 9, 16).view(4, 4)])
+    grid = plots.tile(maps, columns=2)
+    assert grid.shape == (6, 11)
+    assert torch.allclose(grid[1:5, 1:5], grid[1:5, 6:10], atol=1e-4)
+
+
+def test_crop_refuses_to_leave_the_picture():
+    assert plots.crop(torch.rand(1, 3, 9, 9), 1, 2, 5).shape == (1, 3, 5, 5)
+    with pytest.raises(ValueError, match="leaves the 9 x 9 picture"):
+        plots.crop(torch.rand(9, 9), 5, 0, 5)
+
+
+def test_show_publishes_the_figure_with_its_text(monkeypatch, tmp_path):
+    published = []
+    monkeypatch.setattr(plots, "display", lambda data, **rest: published.append((data, rest)))
+    figure = plots.picture_row({"noise": torch.rand(8, 8)})
+    plots.show(figure, alt="Some noise.")
+    data, rest = published[0]
+    assert data["text/plain"] == "Some noise."
+    assert rest["metadata"]["image/png"]["alt"] == "Some noise."
+    (tmp_path / "figure.png").write_bytes(base64.b64decode(data["image/png"]))
+    assert Image.open(tmp_path / "figure.png").size[0] > 100
+    assert not plt.fignum_exists(figure.number)
+    with pytest.raises(ValueError, match="what the figure shows"):
+        plots.show(figure, alt=" ")
