@@ -108,7 +108,9 @@ def build(
     for control in controls.values():
         control.style.description_width = "initial"  # never cut a label short
         control.observe(redraw, names="value")
-    row = widgets.HBox(list(controls.values()), layout={"flex_flow": "row wrap"})
+    row = widgets.HBox(
+        list(controls.values()), layout={"flex_flow": "row wrap", "grid_gap": "0 16px"}
+    )
     return widgets.VBox([row, picture, caption]), _png(first, _SMALL), sentence
 
 

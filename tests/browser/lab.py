@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -153,4 +154,4 @@ def run_all_cells(page: Page) -> None:
             .filter(output => output.output_type === 'error')
             .map(output => output.traceback.join('\\n'))"""
     )
-    assert not errors, "\n".join(errors)
+    assert not errors, re.sub(r"\x1b\[[\d;]*m", "", "\n".join(errors))

@@ -40,8 +40,8 @@ import numpy as np
 from lessons_utils import explorers
 
 def draw(figure, k, shape):
-    if k == 9:
-        raise ValueError("no <9>")
+    if k == 30:
+        raise ValueError("no <30>")
     left, right = figure.subplots(1, 2)
     x = np.linspace(0, 6, 200)
     left.plot(x, np.sin(k * x) if shape == "sine" else np.sign(np.sin(k * x)))
@@ -51,7 +51,7 @@ def draw(figure, k, shape):
 
 explorers.live(
     draw,
-    k=widgets.IntSlider(2, 0, 9, description="waves"),
+    k=widgets.IntSlider(2, 0, 30, description="waves"),
     shape=widgets.Dropdown(options=["sine", "square"], description="shape"),
 )
 """
@@ -94,10 +94,12 @@ class Explorer:
         return self.box.query_selector_all(".noUi-handle, select, input[type=checkbox]")
 
     def label(self, control: ElementHandle) -> str:
-        return control.evaluate(
-            "node => node.closest('.jupyter-widgets').querySelector('.widget-label')?.innerText"
-            " || node.closest('.jupyter-widgets').innerText"
+        widget = "node.closest('.widget-inline-hbox')"
+        text = control.evaluate(
+            f"node => {widget}.querySelector('.widget-label:not(:empty)').innerText.trim()"
+            f" || {widget}.innerText"
         )
+        return text.strip(" \u200b\n")
 
     def press(self, control: ElementHandle, key: str) -> float | None:
         """Press a key on a control; return the milliseconds to the new picture, None if none."""
@@ -303,7 +305,7 @@ def test_a_tiny_explorer(opened: Callable[..., Page], report: list[dict]) -> Non
         save_screenshot(explorer, "tiny")
     slider.press("End")
     page.wait_for_selector("[role=alert]")
-    assert explorer.caption == "ValueError: no <9>"
+    assert explorer.caption == "ValueError: no <30>"
     slider.press("Home")
     page.wait_for_selector("[role=alert]", state="detached")
     assert explorer.caption == "A square wave, k = 0."
