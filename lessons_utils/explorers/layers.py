@@ -168,7 +168,7 @@ def draw_signed(
         limit: the absolute value of the fullest colours; None takes the largest present.
         numbers: also write each value into its cell, with two decimals.
     """
-    array = plots.to_array(values).numpy()
+    array = plots.to_array(values)
     limit = limit or max(float(abs(array).max()), 1e-12)
     axes.imshow(array, cmap="PuOr_r", vmin=-limit, vmax=limit)
     axes.set(title=title, xticks=[], yticks=[])
