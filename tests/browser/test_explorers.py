@@ -94,12 +94,8 @@ class Explorer:
         return self.box.query_selector_all(".noUi-handle, select, input[type=checkbox]")
 
     def label(self, control: ElementHandle) -> str:
-        widget = "node.closest('.widget-inline-hbox')"
-        text = control.evaluate(
-            f"node => {widget}.querySelector('.widget-label:not(:empty)').innerText.trim()"
-            f" || {widget}.innerText"
-        )
-        return text.strip(" \u200b\n")
+        text = control.evaluate("node => node.closest('.widget-inline-hbox').innerText")
+        return text.strip(" \u200b\n").split("\n")[0]  # below it stand a list's options
 
     def press(self, control: ElementHandle, key: str) -> float | None:
         """Press a key on a control; return the milliseconds to the new picture, None if none."""
