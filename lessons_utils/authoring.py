@@ -1,14 +1,16 @@
-"""The authors' command line: `python -m lessons_utils.authoring build | check | stamp`.
+"""The authors' command line: `python -m lessons_utils.authoring build | check | readme | stamp`.
 
 A lesson is written as a percent script, `notebooks/source/NN_name.py`, the single source. `build`
-executes it into the committed `notebooks/NN_name.ipynb`; `check` says where the two differ; `stamp`
-writes the repository's address from `pyproject.toml` to wherever a reader meets it. All need the
+executes it into the committed `notebooks/NN_name.ipynb`; `check` says where the two differ;
+`readme` brings the README's numbers and picture up to date; `stamp` writes the repository's address
+from `pyproject.toml` to wherever a reader meets it. All need the
 extra packages of `pip install -e '.[lab,test]'`.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import hashlib
 import os
 import re
@@ -25,7 +27,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from lessons_utils import nbval_close, runtime
+from lessons_utils import checkpoints, nbval_close, runtime
 
 METADATA = {
     "kernelspec": {
@@ -255,7 +257,7 @@ def _stamp_text(path: Path, stamped: Callable[[str], str]) -> bool:
     before = path.read_text(encoding="utf-8")
     after = stamped(before)
     if after != before:
-        path.write_text(after, encoding="utf-8")
+        _replace(path, after.encode())
     return after != before
 
 
@@ -271,6 +273,55 @@ def _stamp_notebook(path: Path, stamped: Callable[[str], str]) -> bool:
     return True
 
 
+PAPER_SET5 = {2: (36.66, 0.9542), 3: (32.75, 0.9090), 4: (30.49, 0.8628)}
+"""SRCNN 9-5-5 trained on ImageNet, PSNR in dB and SSIM (Dong et al., TPAMI 2015, table 2)."""
+
+_SET5_TABLE = re.compile(r"(?<=<!-- set5 -->\n).*?(?=<!-- /set5 -->)", re.S)
+
+
+def refresh_readme(folder: Path) -> None:
+    """Take the README's numbers from the cards, and its picture from lesson 00.
+
+    Args:
+        folder: of the checkout; `README.md` and `data/teaser.png` are written.
+    """
+    rows = ["| scale | bicubic | paper | ours |", "|---|---|---|---|"]
+    for scale, paper in PAPER_SET5.items():
+        ours = checkpoints.load_card(f"srcnn-9-5-5-x{scale}").metrics["set5"]
+        cells = (
+            (ours["bicubic_psnr"], ours["bicubic_ssim"]),
+            paper,
+            (ours["psnr"], ours["ssim"]),
+        )
+        texts = " | ".join(f"{psnr:.2f} ({ssim:.4f})" for psnr, ssim in cells)
+        rows.append(f"| x{scale} | {texts} |")
+    readme = folder / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    _replace(readme, _SET5_TABLE.sub("\n".join(rows) + "\n", text).encode())
+    _replace(
+        folder / "data" / "teaser.png", first_picture(folder / "notebooks/00_start_here.ipynb")
+    )
+
+
+def first_picture(notebook: Path) -> bytes:
+    """Return the first figure of a built lesson, as a PNG file's bytes.
+
+    Raises:
+        ValueError: the lesson holds no figure.
+    """
+    for cell in nbformat.read(notebook, as_version=4).cells:
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                return base64.b64decode(output["data"]["image/png"])
+    raise ValueError(f"{notebook.name} holds no figure; build it first.")
+
+
+def _replace(path: Path, content: bytes) -> None:
+    draft = path.with_name(path.name + ".tmp")
+    draft.write_bytes(content)
+    os.replace(draft, path)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status: 1 where a lesson failed or differs."""
     parser = argparse.ArgumentParser(
@@ -281,6 +332,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     build_parser = commands.add_parser("build", help="execute sources into notebooks")
     build_parser.add_argument("lessons", nargs="*", metavar="NN", help="such as 03; none means all")
     commands.add_parser("check", help="say where sources and notebooks differ")
+    commands.add_parser("readme", help="take its numbers from the cards, its picture from 00")
     commands.add_parser("stamp", help="write the repository's address into badges and cells")
     options = parser.parse_args(arguments)
 
@@ -290,6 +342,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     if options.command == "build":
         return _build_all(checkout / "notebooks", options.lessons)
+    if options.command == "readme":
+        refresh_readme(checkout)
+        return 0
     if options.command == "stamp":
         for path in stamp(checkout):
             print(f"stamped {path.relative_to(checkout)}")

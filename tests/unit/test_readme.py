@@ -1,0 +1,33 @@
+"""The README says what the cards and lesson 00 say."""
+
+import re
+import shutil
+from pathlib import Path
+
+from lessons_utils import authoring, checkpoints
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+def test_numbers_and_picture_are_up_to_date(tmp_path):
+    for name in ("README.md", "notebooks/00_start_here.ipynb"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(CHECKOUT / name, tmp_path / name)
+    (tmp_path / "data").mkdir()
+    authoring.refresh_readme(tmp_path)
+    advice = "run `python -m lessons_utils.authoring readme`"
+    for name in ("README.md", "data/teaser.png"):
+        assert (tmp_path / name).read_bytes() == (CHECKOUT / name).read_bytes(), advice
+
+
+def test_the_table_has_the_cards_numbers():
+    text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    for scale in (2, 3, 4):
+        ours = checkpoints.load_card(f"srcnn-9-5-5-x{scale}").metrics["set5"]
+        assert f"{ours['psnr']:.2f} ({ours['ssim']:.4f}) |" in text
+
+
+def test_links_lead_to_files():
+    text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
+        assert (CHECKOUT / target).exists(), target
