@@ -1,0 +1,161 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 00 · Start here
+#
+# In one minute you enlarge a photograph with a network of 57,281 numbers, and see where the course takes you from there.
+#
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/cnns-for-other-image-tasks/blob/main/notebooks/00_start_here.ipynb)
+#
+# **Budget:** 30 s on a CPU core (GPU: not measured) · 1.0 GB of memory · nothing to download
+#
+# **You will be able to**
+#
+# - run a trained super-resolution network on a real photograph, and measure what it gains;
+# - tell how a lesson works: predict, run, look, move, check;
+# - find the lesson for each part of the lecture.
+#
+# **Lecture and paper:** the opening of "CNNs for other image tasks"; SRCNN (Dong et al., TPAMI 2015).
+
+# %% [markdown]
+# Run the cells from top to bottom: **Shift + Enter** runs one and moves on. The first cell is the same in every lesson. It checks the installed package, seeds the random generators and picks the device.
+
+# %%
+try:
+    import lessons_utils
+except ModuleNotFoundError:  # on Colab: install the course, once
+    get_ipython().run_line_magic(
+        "pip", "install -q git+https://github.com/OWNER/cnns-for-other-image-tasks"
+    )
+    import lessons_utils
+
+device = lessons_utils.set_up(lesson_api=1)
+
+# %%
+from lessons_utils import checkpoints, datasets, plots, superres
+from lessons_utils.explorers import start
+
+# %% [markdown]
+# ## A network that learnt to see sharply
+#
+# A convolutional network that says "cat" turns a picture into one word. This course is about networks that turn a picture into **something else**: a sharper picture, a map of distances, a warning that it has never seen such a thing.
+#
+# Start with the sharper picture. Below, a photograph loses eight of nine pixels: it shrinks by 3 on each side.
+
+# %%
+high = superres.crop_to_multiple(datasets.photograph("astronaut"), 3)  # (1, 3, 510, 510)
+low = superres.degrade(high, 3)  # (1, 3, 510, 510) -> (1, 3, 170, 170)
+print(f"truth {tuple(high.shape)}, what is left {tuple(low.shape)}")
+
+# %% [markdown]
+# Two ways back to full size. **Bicubic** interpolation draws smooth curves between the pixels that are left. **SRCNN** looks at the same bicubic picture and corrects it with three convolutions, trained on 91 photographs. This face was not among them.
+#
+# Before you run the next cell, guess: where will you see the difference, in the skin or in the hair?
+
+# %%
+model, card = checkpoints.load("srcnn-9-5-5-x3", superres.SRCNN(9, 5, 5))
+bicubic = superres.enlarge(low, 3)  # (1, 3, 170, 170) -> (1, 3, 510, 510)
+sharper = superres.super_resolve(model, low, 3)  # the same size
+
+# %%
+pictures = {
+    "what is left: 44 x 44 pixels": low[..., 13:57, 55:99],
+    "bicubic": plots.crop(bicubic, 39, 165, 132),
+    "SRCNN": plots.crop(sharper, 39, 165, 132),
+    "truth: 132 x 132 pixels": plots.crop(high, 39, 165, 132),
+}
+plots.show(
+    plots.picture_row(pictures, columns=4, width=12),
+    alt="A woman's face four times: coarse pixels, bicubic and blurred, SRCNN with clearer eyes, teeth and hair, and the truth.",
+)
+
+# %% [markdown]
+# The skin was smooth already: interpolation loses nothing there. Eyes, teeth and strands of hair have **edges**, and edges are what the network restores. It invents no detail that is gone: the truth is still sharper.
+#
+# How much is won? The literature counts in decibels (dB) on the brightness of the picture. Lesson 01 derives the number; for now: 1 dB more means 21 % less squared error.
+
+# %%
+_, upscaled, truth = superres.prepare(high, 3)
+before = superres.score(upscaled, truth, 3).psnr
+after = superres.score(superres.sharpen(model, upscaled), truth, 3).psnr
+print(f"bicubic {before:.2f} dB -> SRCNN {after:.2f} dB   (shipped weights, this photograph)")
+
+# %% [markdown]
+# <details><summary>Is that a good result?</summary>
+#
+# One photograph proves little. The field measures on five agreed pictures, called Set5. There, at this scale, the authors of SRCNN reported 30.39 dB for bicubic and 32.75 dB for their network, the record of 2015. Lesson 03 puts our numbers beside theirs, and says how each came about.
+# </details>
+
+# %% [markdown]
+# ## Move something
+#
+# Most lessons have an **explorer**: controls above a picture that follows them. Click a control, or reach it with the Tab key and move it with the arrow keys.
+#
+# **Question:** at which scale does SRCNN gain the most over bicubic, and is it the same for every photograph? Guess before you move the slider.
+
+# %% tags=["explorer"]
+start.enlarge_photographs()
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# The gain is largest at x2 for most pictures, and shrinks at x4: the more pixels are gone, the less the remaining ones say about them. How large it is depends on the picture: many clean edges, much to win; fur and foam, little.
+# </details>
+
+# %% [markdown]
+# ## How a lesson works
+#
+# | you see | do this |
+# |---|---|
+# | a question before a cell | answer it in your head first; predictions make the surprise stick |
+# | code | change a number and run the cell again; nothing can break that "Restart kernel" does not mend |
+# | an explorer with a question | move until you can answer it |
+# | **Paper versus ours** | the published number beside ours, and why they differ |
+# | **What goes wrong in practice** | mistakes that people really made, run for you |
+# | a cell with `measure_live = False` | it needs a data set we may not ship; set it to `True` if you have it or may download it |
+#
+# Long trainings are done as on a cooking show: you train a little, then we bring out the dish that was prepared earlier and name the command that cooked it. Each network comes with a card:
+
+# %%
+print("trained by:", card.command)
+print("trained on:", card.training_data)
+print(f"computing time: {card.cpu_seconds / 60:.0f} minutes on one CPU core")
+
+# %% [markdown]
+# ## Is this machine ready?
+#
+# The doctor checks what the lessons need. The same from a terminal: `python -m lessons_utils doctor`.
+
+# %% tags=["nbval-ignore-output"]
+from lessons_utils.__main__ import main
+
+problems = main(["doctor"])
+
+# %% [markdown]
+# ## From lecture to lesson
+#
+# | in the lecture | lesson | the idea |
+# |---|---|---|
+# | Do you see a difference? | [01 · Resolution and PSNR](01_resolution_and_psnr.ipynb) | what is lost when a picture shrinks, and how the loss is measured |
+# | Super-resolution: SRCNN, its layers | [02 · SRCNN layer by layer](02_srcnn_layers.ipynb) | three convolutions as what they are: patches, a small network per pixel, averaging |
+# | Super-resolution: training and results | [03 · Training SRCNN](03_srcnn_training.ipynb) | a live minute of training, then the paper's table beside ours |
+# | Super-resolution: filters and feature maps | [04 · Inside SRCNN](04_inside_srcnn.ipynb) | what the filters learnt, colour, your own photo, what came after |
+# | Depth from one image; depth, pose and flow | lessons 05 to 10, in preparation | a map of distances from one picture, then from unlabelled video |
+# | Anomaly detection | lessons 11 to 15, in preparation | a network that knows when it does not know |
+#
+# You need Python, and you should know what a convolution and gradient descent are. You do not need a GPU.
+
+# %% [markdown]
+# ## In three lines
+#
+# - A small convolutional network turns a blurred enlargement into a sharper one.
+# - The gain is measured in dB against the true picture, by a protocol that lesson 01 takes apart.
+# - Every number in this course says where it comes from: live, shipped weights, or a paper.
+#
+# **Next:** [01 · Resolution and PSNR](01_resolution_and_psnr.ipynb)
