@@ -13,7 +13,7 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/cnns-for-other-image-tasks/blob/main/notebooks/04_inside_srcnn.ipynb)
 #
-# **Budget:** 150 s on a CPU core (GPU: not measured) · 2.5 GB of memory · nothing to download
+# **Budget:** 75 s on a CPU core (GPU: not measured) · 2.3 GB of memory · nothing to download
 #
 # **You will be able to**
 # - read learned filters and feature maps, and tell what is learned from what is left over;
@@ -28,7 +28,8 @@ try:
     import lessons_utils
 except ModuleNotFoundError:  # on Colab: install the course, once
     get_ipython().run_line_magic(
-        "pip", "install -q git+https://github.com/OWNER/cnns-for-other-image-tasks"
+        "pip",
+        "install -q git+https://github.com/OWNER/cnns-for-other-image-tasks",
     )
     import lessons_utils
 
@@ -130,7 +131,7 @@ alt = "Left, 64 noisy filters. Right, the same 64 projected: smooth edges in man
 plots.show(plots.picture_row(grids, width=12), alt=alt)
 
 # %% [markdown]
-# There they are: edges in all directions, spots, rings, stripes. The noise lay in directions that pictures hardly use. Nothing pulls the weights there to zero, so what the random start and the optimiser's wandering put there stays. Ours start with weights over a hundred times larger than the paper's, so ours show more of it; but of the squared weights of the authors' published 9-1-5, too, pictures see only 52 % (counted by us).
+# There they are: edges in all directions, spots, rings, stripes. One filter still is what it was at the start: a single bright weight in its middle, which passes the picture on (lesson 03). The noise lay in directions that pictures hardly use. Nothing pulls the weights there to zero, so what the random start and the optimiser's wandering put there stays. Ours start with weights over a hundred times larger than the paper's, so ours show more of it; but of the squared weights of the authors' published 9-1-5, too, pictures see only 52 % (counted by us).
 #
 # If that is true, we may **throw the invisible part away** and lose next to nothing. Predict the loss on the cat, which had no part in $V$.
 
@@ -264,7 +265,7 @@ if measure_live:
 #
 # Choose a layer and a filter; filters are in the order of the figures above. You see the filter, what the picture can see of it, its map, and the map as orange light on the picture. In layer 2 a filter is 64 weights, one for each map of layer 1 (orange positive, purple negative).
 #
-# **Question:** find a filter that lights only the *upper* rim of the eye, and one that lights the *lower* rim. How do they differ? Then go to the last filters of layer 1, and to layer 2: which filter there looks like the picture, and what does it listen to?
+# **Question:** find a filter that lights mostly the *upper* rim of the eye, and one that lights mostly the *lower* rim. How do they differ? Then find the filter with one bright weight in its middle, and in layer 2 the one whose map is the whole eye: what does that one listen to?
 
 # %% tags=["explorer"]
 inside.filter_to_map(model, eye)
@@ -272,7 +273,7 @@ inside.filter_to_map(model, eye)
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Filters for opposite rims have dark and bright sides exchanged: the rim is dark with a bright surround, above and below. One filter cannot serve both, since the ReLU cuts off negative answers. Near the end of the order the maps are black: variance says how strong a filter is, and the weakest never pass their bias. In layer 2 one filter gives the picture; its strongest weight belongs to a map of layer 1 that shows the picture as well: the bypass of section 4.
+# Filters for opposite rims have dark and bright sides exchanged: the rim is dark with a bright surround, above and below. One filter cannot serve both, since the ReLU cuts off negative answers. The filter with one bright weight copies the picture, and the one of layer 2 whose map is the whole eye listens to that copy above all: the bypass of section 4, from end to end. Near the end of the order in layer 1 most maps are black: those filters never get past their bias.
 # </details>
 
 # %% [markdown]
