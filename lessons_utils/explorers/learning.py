@@ -1,4 +1,4 @@
-"""Explorers of lesson 03: an SRCNN while it learns.
+"""Explorer and figures of lesson 03: an SRCNN while it learns.
 
 The snapshots that the explorer shows were made, in eight minutes of one CPU core, by
 
@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import datetime
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import ipywidgets as widgets
+import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
@@ -32,6 +35,7 @@ TEST_PHOTOGRAPH = "cat"
 
 _BANK = "srcnn_9_1_5_x3_snapshots"
 _BATCH_SIZE = 16
+BLUE, RED = "#0072B2", "#D55E00"  # told apart by colour-blind readers too
 _LARGEST_ERROR = 30  # levels of 255, the bright end of the error map
 
 
@@ -247,7 +251,7 @@ def _draw_curve(axes: Axes, album: Album, way: str, step: int) -> None:
     heights = [album.frames[way, taken].psnr for taken in so_far]
     axes.axhline(album.bicubic_psnr, color="black", linestyle="--", linewidth=1)
     axes.text(-0.2, album.bicubic_psnr + 0.5, "bicubic", va="bottom", fontsize=9)
-    axes.plot(places, heights, color="#0072B2", marker="o", markersize=4)
+    axes.plot(places, heights, color=BLUE, marker="o", markersize=4)
     axes.set(xlim=(-0.4, len(STEPS) - 0.6), ylim=(5, 38), title="PSNR so far (dB)", xlabel="step")
     axes.set_xticks(range(len(STEPS)), [_short(taken) for taken in STEPS], fontsize=8)
     axes.grid(axis="y", alpha=0.3)
@@ -277,6 +281,148 @@ def network_at_step(image: Tensor, top: int, left: int, size: int = 110) -> None
             description="Training",
         ),
     )
+
+
+# ---- Figures of the lesson ---------------------------------------------------------------------
+
+
+def pairs_figure(inputs: Tensor, truths: Tensor, margin: int) -> Figure:
+    """Draw sub-images above the truth of their centres.
+
+    Args:
+        inputs: (N, 1, S, S), in [0, 1].
+        truths: (N, 1, S - 2 margin, S - 2 margin).
+        margin: border that the network loses, in pixels; a frame marks what is left.
+    """
+    side, inner = inputs.shape[-1], truths.shape[-1]
+    figure, grid = plt.subplots(2, len(inputs), figsize=(10, 3.7))
+    for column, (seen, truth) in enumerate(zip(inputs, truths, strict=True)):
+        plots.draw_picture(grid[0, column], seen, "input" if column == 0 else "")
+        corner = (margin - 0.5, margin - 0.5)
+        frame = Rectangle(corner, inner, inner, fill=False, color="#E69F00", linewidth=2)
+        grid[0, column].add_patch(frame)
+        plots.draw_picture(grid[1, column], truth, "truth" if column == 0 else "")
+    figure.suptitle(
+        f"The network sees {side} × {side} blurred pixels and must return "
+        f"the {inner} × {inner} inside the frame"
+    )
+    return figure
+
+
+def border_figure(right: Tensor, wrong: Tensor, difference: Tensor) -> Figure:
+    """Show what degrading a sub-image by itself does to its border.
+
+    Args:
+        right: (1, S, S), cut from the degraded whole.
+        wrong: (1, S, S), degraded by itself.
+        difference: (S, S), mean absolute difference over many sub-images, in levels of 255.
+    """
+    figure, axes = plt.subplots(1, 4, figsize=(11, 2.8), width_ratios=(1, 1, 1.3, 1.4))
+    plots.draw_picture(axes[0], right, "right: whole picture\ndegraded, then cut")
+    plots.draw_picture(axes[1], wrong, "wrong: cut, then\ndegraded by itself")
+    shown = axes[2].imshow(difference.numpy(), cmap="viridis", vmin=0, vmax=4)
+    axes[2].set_title("mean difference\nover all sub-images")
+    axes[2].set_axis_off()
+    figure.colorbar(shown, ax=axes[2], label="levels of 255")
+    middle = slice(len(difference) // 3, -(len(difference) // 3))
+    axes[3].plot(difference[middle].mean(dim=0).numpy(), color=BLUE, linewidth=2)
+    axes[3].set(xlabel="column (pixels)", ylabel="mean difference (levels)", ylim=(0, 4))
+    axes[3].set_title("along the middle rows:\nonly the borders differ")
+    return figure
+
+
+def race_figure(curves: Mapping[str, tuple[int, list[float]]], bicubic: float) -> Figure:
+    """Draw two PSNR curves over steps, as a whole and near bicubic.
+
+    Args:
+        curves: from a label to the steps between two values, and the values in dB; the first is
+            that of the untrained network.
+        bicubic: dB.
+    """
+    figure, (whole, close) = plt.subplots(1, 2, figsize=(10, 3.6))
+    for axes in (whole, close):
+        axes.axhline(bicubic, color="black", linestyle="--", label="bicubic")
+        styles = zip(curves.items(), (BLUE, RED), "os", strict=True)
+        for (label, (every, curve)), color, marker in styles:
+            steps = range(0, every * len(curve), every)
+            axes.plot(steps, curve, color=color, marker=marker, label=label)
+        axes.set(xlabel="steps of 32 sub-images", ylabel="PSNR on the cat (dB)")
+    whole.set(ylim=(0, 38), title="One starts near bicubic, one from black")
+    close.set(ylim=(31.5, 33.6), title="Enlarged: ours passes bicubic")
+    whole.legend(loc="lower right")
+    return figure
+
+
+def errors_figure(crops: Mapping[str, Tensor]) -> Figure:
+    """Draw pictures above their errors against the last one, the truth.
+
+    Args:
+        crops: from a title to a picture (1, 1, H, W) in [0, 1]; the truth comes last.
+    """
+    *_, truth = crops.values()
+    figure, grid = plt.subplots(2, len(crops), figsize=(10, 5.2))
+    for column, (title, picture) in enumerate(crops.items()):
+        plots.draw_picture(grid[0, column], picture, title)
+        grid[1, column].set_axis_off()
+        if picture is not truth:
+            error = (picture - truth).abs()[0, 0].numpy() * 255
+            shown = grid[1, column].imshow(error, cmap="viridis", vmin=0, vmax=_LARGEST_ERROR)
+    bar = grid[1, -1].inset_axes([0, 0.03, 0.08, 0.94])
+    figure.colorbar(shown, cax=bar, label="error (levels of 255)")
+    grid[1, 0].set_title("error: dark is good")
+    return figure
+
+
+def trials_figure(curves: Mapping[str, list[float]], every: int) -> Figure:
+    """Draw three PSNR curves, the last as dots, since it lies on the first.
+
+    Args:
+        curves: from a label to values in dB, the first that of the untrained network.
+        every: steps between two values.
+    """
+    figure, axes = plt.subplots(figsize=(7, 3.4))
+    styles = ((BLUE, "-", ""), (RED, "-", "s"), ("#000000", "", "o"))
+    for (name, curve), (color, line, marker) in zip(curves.items(), styles, strict=True):
+        steps = range(0, every * len(curve), every)
+        axes.plot(steps, curve, color=color, linestyle=line, marker=marker, label=name)
+    axes.set(xlabel="step", ylabel="PSNR on the cat (dB)", ylim=(0, 34))
+    axes.set_title("The same rate on another scale of the loss: nothing moves")
+    axes.legend(loc="upper left")
+    return figure
+
+
+def singular_values_figure(before: Tensor, after: Tensor) -> Figure:
+    """Draw a gradient's singular values before and after Muon's step; each (N,)."""
+    figure, axes = plt.subplots(figsize=(7, 3.4))
+    for values, color, marker, label in (
+        (before, RED, "s", "the gradient of layer 2"),
+        (after, BLUE, "o", "what Muon makes of it"),
+    ):
+        directions = range(1, len(values) + 1)
+        axes.semilogy(directions, values.numpy(), color=color, marker=marker, label=label)
+    axes.set(xlabel="direction", ylabel="singular value", ylim=(1e-4, 10))
+    axes.set_title("Muon gives all directions of a gradient about the same length")
+    axes.legend(loc="lower left")
+    return figure
+
+
+def table_figure(psnr: Mapping[str, float]) -> Figure:
+    """Draw a table's PSNR column as dots, ours in orange.
+
+    Args:
+        psnr: from a method to dB, in the order from bottom to top.
+    """
+    values = list(psnr.values())
+    colors = [RED if name.startswith("ours") else BLUE for name in psnr]
+    figure, axes = plt.subplots(figsize=(8, 3.4))
+    axes.hlines(range(len(values)), 30, values, color="lightgray")
+    axes.scatter(values, range(len(values)), color=colors, s=60, zorder=2)
+    for height, value in enumerate(values):
+        axes.text(value + 0.06, height, f"{value:.2f}", va="center")
+    axes.set_yticks(range(len(values)), list(psnr))
+    axes.set(xlim=(30, 33.3), xlabel="PSNR on Set5 at x3 (dB)")
+    axes.set_title("Five years of super-resolution, and ours (orange)")
+    return figure
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ try:
     import lessons_utils
 except ModuleNotFoundError:  # on Colab: install the course, once
     get_ipython().run_line_magic(
-        "pip", "install -q git+{repository}"
+        "pip",
+        "install -q git+{repository}",
     )
     import lessons_utils
 
