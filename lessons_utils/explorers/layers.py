@@ -265,8 +265,8 @@ def influence_figure(maps: dict[str, Tensor]) -> Figure:
         last = len(values) - 1
         ticks = [0, last // 2, last]
         share = (values / values.max()).log10()
-        shown = axes.imshow(share.numpy(), cmap="viridis", vmin=-4, vmax=0)
+        shown = axes.imshow(share.numpy(), cmap="viridis", vmin=-2, vmax=0)
         axes.set(title=title, xticks=ticks, yticks=ticks, xlabel="column, pixels")
     grid[0].set_ylabel("row, pixels")
-    figure.colorbar(shown, ax=grid, label="influence, log10\n(gray: none)")
+    figure.colorbar(shown, ax=grid, extend="min", label="influence, log10\n(gray: none)")
     return figure

@@ -13,7 +13,7 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/cnns-for-other-image-tasks/blob/main/notebooks/00_start_here.ipynb)
 #
-# **Budget:** 30 s on a CPU core (GPU: not measured) · 1.0 GB of memory · nothing to download
+# **Budget:** 30 s on a CPU core (GPU: not measured) · 1.3 GB of memory · nothing to download
 #
 # **You will be able to**
 #
@@ -31,7 +31,8 @@ try:
     import lessons_utils
 except ModuleNotFoundError:  # on Colab: install the course, once
     get_ipython().run_line_magic(
-        "pip", "install -q git+https://github.com/OWNER/cnns-for-other-image-tasks"
+        "pip",
+        "install -q git+https://github.com/OWNER/cnns-for-other-image-tasks",
     )
     import lessons_utils
 
@@ -54,7 +55,7 @@ low = superres.degrade(high, 3)  # (1, 3, 510, 510) -> (1, 3, 170, 170)
 print(f"truth {tuple(high.shape)}, what is left {tuple(low.shape)}")
 
 # %% [markdown]
-# Two ways back to full size. **Bicubic** interpolation draws smooth curves between the pixels that are left. **SRCNN** looks at the same bicubic picture and corrects it with three convolutions, trained on 91 photographs. This face was not among them.
+# Two ways back to full size. **Bicubic** interpolation draws smooth curves between the pixels that are left. **SRCNN** looks at the same bicubic picture and corrects it with three convolutions, trained on a set of 91 pictures. This face was not among them.
 #
 # Before you run the next cell, guess: where will you see the difference, in the skin or in the hair?
 
@@ -89,7 +90,7 @@ print(f"bicubic {before:.2f} dB -> SRCNN {after:.2f} dB   (shipped weights, this
 # %% [markdown]
 # <details><summary>Is that a good result?</summary>
 #
-# One photograph proves little. The field measures on five agreed pictures, called Set5. There, at this scale, the authors of SRCNN reported 30.39 dB for bicubic and 32.75 dB for their network, the record of 2015. Lesson 03 puts our numbers beside theirs, and says how each came about.
+# One photograph proves little. The field measures on five agreed pictures, called Set5. There, at this scale, the authors of SRCNN reported 30.39 dB for bicubic and 32.75 dB for their network, more than any method they compared it with. Lesson 03 puts our numbers beside theirs, and says how each came about.
 # </details>
 
 # %% [markdown]

@@ -28,7 +28,8 @@ try:
     import lessons_utils
 except ModuleNotFoundError:  # on Colab: install the course, once
     get_ipython().run_line_magic(
-        "pip", "install -q git+https://github.com/OWNER/cnns-for-other-image-tasks"
+        "pip",
+        "install -q git+https://github.com/OWNER/cnns-for-other-image-tasks",
     )
     import lessons_utils
 
@@ -336,7 +337,7 @@ print(f"10 log10(255² / 7.25) = {10 * math.log10(255**2 / 7.25):.2f} dB")
 print(f"superres.psnr:          {superres.psnr(result, truth, peak=255).item():.2f} dB")
 
 # %% [markdown]
-# Three sums worth keeping: errors half as large are **+6 dB** ($20 \log_{10} 2$); 1 dB is errors smaller by 11 %; rounding to 8 bits alone costs an MSE of about 1/12, so nothing rounded can expect more than **59 dB**.
+# Three sums worth keeping: errors half as large are **+6 dB** ($20 \log_{10} 2$); 1 dB is errors smaller by 11 %; rounding a picture to 8 bits alone costs an MSE of about 1/12, which is **59 dB**: far more than any method here has to fear.
 #
 # **Predict:** where in the picture does the error of bicubic ×3 sit?
 
@@ -628,7 +629,7 @@ alt = "Bars: rounding and borders change PSNR by 0.02 dB at most; no antialiasin
 plots.show(figure, alt=alt)
 
 # %% [markdown]
-# On Set5 at ×3, SRCNN gained 0.16 dB over the best method before it. A slip of 1 dB is not a detail.
+# On Set5 at ×3, SRCNN gained 0.16 dB over the best earlier method in its tables (A+, 32.59 dB). A slip of 1 dB is not a detail.
 #
 # **The trap.** At ×3 missing antialiasing shows: the number drops. **Predict** what it does at ×2.
 
@@ -675,7 +676,7 @@ for scale, (psnr, ssim) in published.items():
     print(f"×{scale}                              {psnr:.2f} / {ssim:.4f}    {measured}")
 
 # %% tags=["marked"]
-# With Set5 at hand (or 1.3 MB of download): set to True and run.
+# With Set5 at hand (or about 1 MB of download): set to True and run.
 measure_live = False
 if measure_live:
     butterfly_and_co = [photo for _, photo in datasets.super_resolution_set("Set5")]
@@ -735,7 +736,7 @@ for name in ("astronaut", "cat", "coffee", "rocket"):
 # - PSNR is the mean squared error on a logarithmic scale, SSIM asks about brightness, contrast and structure of small windows; neither is an eye.
 # - A number means something only with its protocol: rounded studio luma, cropped, floating-point bicubic, rounded, border cut, mean over pictures. Bicubic's own row is the test of it.
 #
-# **Next:** [02 · The layers of SRCNN](02_srcnn_layers.ipynb): three convolutions that turn the bicubic picture into a better one.
+# **Next:** [02 · SRCNN layer by layer](02_srcnn_layers.ipynb): three convolutions that turn the bicubic picture into a better one.
 #
 # **Reading**
 # - C. Dong, C. C. Loy, K. He, X. Tang, *Image Super-Resolution Using Deep Convolutional Networks*, TPAMI 2015, [arXiv 1501.00092](https://arxiv.org/abs/1501.00092): section 4.

@@ -28,7 +28,8 @@ try:
     import lessons_utils
 except ModuleNotFoundError:  # on Colab: install the course, once
     get_ipython().run_line_magic(
-        "pip", "install -q git+https://github.com/OWNER/cnns-for-other-image-tasks"
+        "pip",
+        "install -q git+https://github.com/OWNER/cnns-for-other-image-tasks",
     )
     import lessons_utils
 
@@ -252,7 +253,7 @@ layers.patch_responses(trained, view, row=40, column=90)
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# A dozen or so answer everywhere: strongly in the bright sky, weakly in the dark tank. Their weights are mostly positive, so they report **brightness**. Filters whose weights add up to about zero report **edges** and have little to say where the picture is flat. The network needs the first kind: SRCNN has no shortcut from input to output, so the brightness of the result, too, must pass through these 64 numbers.
+# About fifteen speak up everywhere: strongly in the bright sky, weakly in the dark tank. The weights of each of them add up to clearly more than zero, so what a flat patch gives is its **brightness** times that sum, plus the bias. Filters whose weights add up to about zero report **edges**; where the picture is flat they whisper or fall silent. The network needs the first kind: SRCNN has no shortcut from input to output, so the brightness of the result, too, must pass through these 64 numbers.
 #
 # </details>
 
@@ -288,7 +289,7 @@ print("1 x 1: the order does not matter:", same(by_pixel(shuffle(f1)), shuffle(b
 print("5 x 5: the order does not matter:", same(by_patch(shuffle(f2)), shuffle(by_patch(f2))))
 
 # %% [markdown]
-# A 1 × 1 layer sees pixels, not pictures. In 9-3-5 and 9-5-5 the second layer sees a small neighbourhood of these lists as well; that costs weights and time, and gains some tenths of a dB (lesson 04).
+# A 1 × 1 layer sees pixels, not pictures. In 9-3-5 and 9-5-5 the second layer sees a small neighbourhood of these lists as well; that costs weights and time, and gains one or two tenths of a dB (lesson 04).
 
 # %% [markdown]
 # ## 7 · F3: overlapping patches, averaged
@@ -346,11 +347,11 @@ print(f"the output of the network       {f3[0, 0, row, column]:.3f}")
 # %%
 own = F.conv2d(f2, trained.reconstruction.weight[..., 2:3, 2:3])[..., 2:-2, 2:-2]
 figure = layers.proposals_figure(shares, own, f3 - own, f3)
-alt = "A 5 x 5 table of proposals for one output pixel, the largest in the middle; the picture that the pixels propose for themselves, too bright and too contrasted; what the neighbours add, mostly negative; the output."
+alt = "A 5 x 5 table of proposals for one output pixel, the largest in the middle; the picture that the pixels propose for themselves, on a scale that goes beyond white; what the neighbours add, negative nearly everywhere and most so where the picture is bright; the output."
 plots.show(figure, alt)
 
 # %% [markdown]
-# Training has made more of it than an average. Each pixel's own proposal is too strong; its neighbours together take away something like a blurred copy, most where the picture is bright. Photographers know this as *unsharp masking*.
+# Training has made more of it than an average. Each pixel's own proposal is much like the input, but too strong (look at its scale); its neighbours together take away something like a blurred copy, most where the picture is bright. What is left has steeper edges than the input. Photographers know this as *unsharp masking*.
 #
 # The weights that the authors published do the same, shared out more evenly: in their 9-1-5 (91 images, × 3) the pixel itself proposes 1.2 here, its four nearest neighbours add about 0.4 each, and the outer ring takes about 0.2 away, each. Ours began as "output = input" (lesson 03), and one can see it.
 #
@@ -519,24 +520,26 @@ for sizes, pixels in reach.items():
 # %%
 maps["9-1-5, trained"] = influence(mine)
 figure = layers.influence_figure(maps)
-alt = "Squares of 13, 15 and 17 pixels in which an untrained 9-1-5, 9-3-5 and 9-5-5 look at the input, about evenly; the trained 9-1-5 also covers 13 pixels, but its influence is strongest at the centre."
+alt = "Squares of 13, 15 and 17 pixels in which an untrained 9-1-5, 9-3-5 and 9-5-5 look at the input, speckled and somewhat weaker at the rim; the trained 9-1-5 also covers 13 pixels, but its influence is strongest around the centre and fades towards the rim."
 plots.show(figure, alt)
 
 # %%
 for title in ("9-1-5", "9-1-5, trained"):
-    share = plots.crop(maps[title], 14, 14, 5).sum() / maps[title].sum()
-    print(f"{title:15} the 5 x 5 pixels in the middle have {share:.2f} of the influence")
+    share = maps[title] / maps[title].sum()  # (33, 33); the field is rows and columns 10 to 22
+    middle, rim = plots.crop(share, 15, 15, 3).mean(), 1 - plots.crop(share, 11, 11, 11).sum()
+    print(f"{title:15} share of the influence: a pixel of the middle 3 x 3 {middle:.3f}, ", end="")
+    print(f"of the rim {rim / 48:.3f}")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# No. The trained network listens above all to the pixel itself and to those close by; the rim of its receptive field changes the result by little. The receptive field says what **can** count, not what does.
+# No. The trained network listens above all to the pixel itself and to those close by; a pixel at the rim of its receptive field counts about a tenth of that. The receptive field says what **can** count, not what does.
 #
 # </details>
 #
 # ### Play with the sizes
 #
-# **Question:** a receptive field of 17 × 17 can be had in many ways. Which sizes with $f_1 + f_2 + f_3 = 19$ need the fewest weights, which the most? Why is it $f_2$ that costs so much?
+# **Question:** a receptive field of 17 × 17 can be had in many ways. Among the sizes that the sliders offer with $f_1 + f_2 + f_3 = 19$, which need the fewest weights, which the most? Why is it $f_2$ that costs so much?
 
 # %% tags=["explorer"]
 layers.filter_sizes()
@@ -592,7 +595,7 @@ inside = (..., slice(margin, -margin), slice(margin, -margin))
 print("further inside both are equal, to 1e-5:", same(zeros[inside], repeated[inside]))
 
 # %% [markdown]
-# The frame is as wide as the receptive field reaches, 6 pixels. Half of that is cut off before measuring, and what is left can still cost all that the network gained. The smaller the picture, the more it costs: on the five small pictures of Set5, x3, zeros take the authors' own 9-5-5 from 32.75 dB to 29.98, below bicubic (30.39). Same weights, same network: only the border differs.
+# The frame is as wide as the receptive field reaches, 6 pixels. Half of that is cut off before measuring, and what is left still costs a good part of what the network gained. The smaller the picture, the more it costs: on the five small pictures of Set5, x3, zeros take the authors' own 9-5-5 from 32.75 dB to 29.98, below bicubic (30.39). Same weights, same network: only the border differs.
 #
 # In your own networks, `nn.Conv2d(..., padding="same", padding_mode="replicate")` does the right thing.
 
@@ -611,7 +614,7 @@ for sizes, (weights, field, output) in paper.items():
     print(f"{field:<6}   {reach[sizes]:<6}     {output:<6}   {result}")
 
 # %% [markdown]
-# The paper describes patches, vectors and averages; its code runs three convolutions. You have now seen that these are the same thing. Its released code counts in another order, though: weights lie column by column, so whoever loads them row by row gets mirrored filters, and loses only 0.01 to 0.02 dB on Set5: a mistake that hardly shows.
+# The paper describes patches, vectors and averages; its code runs three convolutions. You have now seen that these are the same thing. Its released code counts in another order, though: weights lie column by column, so whoever loads them row by row gets filters with rows and columns exchanged, and loses only 0.01 to 0.02 dB on Set5: a mistake that hardly shows.
 
 # %% [markdown]
 # ## 13 · What goes wrong in practice
