@@ -155,8 +155,8 @@ def train_super_resolution(
         architecture=dict(zip(("f1", "f2", "f3"), recipe.filter_sizes, strict=True)),
         command=command,
         seed=seed,
-        training_data=f"T91: {len(training_images)} of its 91 pictures; "
-        f"held out: {', '.join(name for name, _ in held_out)}",
+        training_data=f"T91: {len(training_images)} of its 91 pictures; held out: "
+        f"{', '.join(name for name, _ in held_out)}; neither: t65, which is t36 again",
         training_data_sha256=datasets.pixels_sha256(training_images),
         date=datetime.date.today().isoformat(),
         hardware=checkpoints.describe_hardware(),
