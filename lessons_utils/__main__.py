@@ -79,7 +79,7 @@ def train(options: argparse.Namespace) -> int:
         accelerator=options.accelerator,
         devices=options.devices,
         num_nodes=options.nodes,
-        precision=options.precision,
+        precision=options.precision or runtime.best_precision(options.accelerator),
     )
     fabric.launch()
     card = recipes.train_super_resolution(
@@ -142,7 +142,7 @@ def build_parser() -> argparse.ArgumentParser:
     train_parser.add_argument("--devices", default="auto", help="how many; default: all")
     train_parser.add_argument("--nodes", type=int, default=1, help="machines")
     train_parser.add_argument(
-        "--precision", default="32-true", help="32-true, bf16-mixed (twice as fast) or 16-mixed"
+        "--precision", help="32-true, bf16-mixed (default where the hardware has it) or 16-mixed"
     )
     train_parser.add_argument("--threads", type=int, help="processor threads a process")
     train_parser.set_defaults(run=train)

@@ -96,6 +96,25 @@ def choose_device(name: str | None = None) -> torch.device:
     return device
 
 
+def best_precision(accelerator: str = "auto") -> str:
+    """Return the precision to train in: mixed bfloat16 where the hardware computes in it.
+
+    Args:
+        accelerator: `"auto"`, `"cpu"`, `"cuda"`, `"gpu"` or `"mps"`.
+
+    Returns:
+        `"bf16-mixed"` or `"32-true"`, in the words of Lightning Fabric.
+    """
+    if accelerator in ("auto", "cuda", "gpu") and torch.cuda.is_available():
+        has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif accelerator == "mps" or (accelerator == "auto" and torch.backends.mps.is_available()):
+        has_bfloat16 = False
+    else:  # a PyTorch too old to know the processor's abilities gets full precision
+        abilities = getattr(torch.cpu, "get_capabilities", dict)()
+        has_bfloat16 = abilities.get("avx512_bf16", False) or abilities.get("amx_bf16", False)
+    return "bf16-mixed" if has_bfloat16 else "32-true"
+
+
 def seed_everything(seed: int) -> None:
     """Seed Python's, NumPy's and PyTorch's generators, on every device."""
     random.seed(seed)

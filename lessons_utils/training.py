@@ -25,6 +25,8 @@ from tqdm.auto import tqdm
 
 Batch = tuple[Tensor, ...]
 
+_SHOW_EVERY = 50  # steps between two losses on the progress bar; each waits for the device
+
 
 def cosine_schedule(step: int, steps: int, warm_up: int = 100) -> float:
     """Return the factor on the learning rate: a linear rise, then half a cosine down to zero.
@@ -228,6 +230,9 @@ def fit(
         optimizer.step()
         average.update_parameters(base_model)
         losses.append(value.detach())
+        if step % _SHOW_EVERY == 0:
+            best = f"{result.best_score:.3f}" if result.best_step else "none yet"
+            bar.set_postfix(loss=f"{value.item():.3g}", best=best)
         if (step + 1) % settings.validate_every and step + 1 < settings.steps:
             continue
         mean_loss = fabric.all_reduce(torch.stack(losses).mean()).item()
@@ -240,7 +245,6 @@ def fit(
         calibrate(candidate)
         reached = validate(candidate)
         result.history.append({"step": step + 1, "loss": mean_loss, "score": reached})
-        bar.set_postfix(loss=f"{mean_loss:.3g}", score=f"{reached:.3f}")
         if reached > result.best_score:
             result.best_step, result.best_score = step + 1, reached
             best_weights = {

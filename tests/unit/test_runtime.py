@@ -69,3 +69,12 @@ def test_lessons_data_must_be_a_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("LESSONS_DATA", str(tmp_path / "missing"))
     with pytest.raises(NotADirectoryError, match="no folder"):
         runtime.lessons_data()
+
+
+def test_precision_follows_the_hardware(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    for ability, expected in (({"amx_bf16": True}, "bf16-mixed"), ({}, "32-true")):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=ability: found, False)
+        assert runtime.best_precision() == expected
+    assert runtime.best_precision("mps") == "32-true"
