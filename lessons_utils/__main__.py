@@ -84,7 +84,7 @@ def train(options: argparse.Namespace) -> int:
     fabric.launch()
     card = recipes.train_super_resolution(
         options.name,
-        out=options.out or runtime.data_path("checkpoints"),
+        out=options.out,
         runs=options.runs,
         fabric=fabric,
         command=f"python -m lessons_utils {shlex.join(options.typed)}",
@@ -133,7 +133,7 @@ def build_parser() -> argparse.ArgumentParser:
     train_parser.add_argument("--steps", type=int, help="instead of the recipe's")
     train_parser.add_argument("--seed", type=int, default=0)
     train_parser.add_argument(
-        "--out", type=Path, help="folder of weights and card; default: the course's own"
+        "--out", type=Path, default=Path("runs"), help="folder of weights and card; default: runs"
     )
     train_parser.add_argument(
         "--runs", type=Path, default=Path("runs"), help="folder of unfinished runs"

@@ -83,7 +83,7 @@ for name, (_, high) in zip(training_names, pairs, strict=True):
 # %% [markdown]
 # <details><summary>How to get the number</summary>
 #
-# The first cut begins at pixel 0, the last one must begin at 510 − 33 = 477 or before. 477 / 14 = 34.07, so 35 positions fit in each direction, and 35 × 35 = 1225. The 91 photographs of T91 give 21,884 in this way.
+# The first cut begins at pixel 0, the last one must begin at 510 − 33 = 477 or before. 477 / 14 = 34.07, so 35 positions fit in each direction, and 35 × 35 = 1225. The 91 photographs of T91 give 21,884 in this way, with the authors' released code too; their paper says 24,800.
 #
 # </details>
 #
@@ -102,7 +102,7 @@ plots.show(
 # %% [markdown]
 # ## 2. First degrade, then cut
 #
-# There is an easy mistake here. You could cut first, and shrink and enlarge each sub-image on its own. The code would be shorter. The authors degrade the **whole picture** first and cut afterwards.
+# There is an easy mistake here. You could cut first, and shrink and enlarge each sub-image on its own. The code would be shorter. The paper's text (section 3.3) reads as if the authors did so, with a Gaussian blur. Their released code does not: it shrinks and enlarges the **whole picture** by bicubic interpolation and cuts afterwards. We follow the code, which gives the published numbers.
 #
 # **Predict.** Where in a 33 × 33 sub-image do the two ways differ, and by how many of the 256 gray levels?
 
@@ -247,7 +247,7 @@ plots.show(
 )
 
 # %% [markdown]
-# How fast can each learn? A weight moves by its gradient, and the gradient that reaches a layer is multiplied by the weights of all layers **behind** it. If these are 0.001 and smaller, next to nothing arrives.
+# How fast can each learn? A weight moves by its gradient. That is a product: what comes in from the layers **before** (almost nothing, when their weights are near 0.001) times what comes back through the layers **behind** (almost nothing, for the same reason). Layer 3 suffers from the first, layer 1 from the second, layer 2 from both.
 
 # %%
 layers = ("patch_extraction", "mapping", "reconstruction")
@@ -261,7 +261,7 @@ for name, model in starts.items():
     )
 
 # %% [markdown]
-# From the paper's start all gradients are hundreds of times smaller, although the picture is all wrong.
+# From the paper's start all three gradients are some 200 to 700 times smaller, although the picture is all wrong.
 #
 # **Ours**, now: the identity start; **Adam**, which divides each weight's step by the size of its recent gradients, so that small gradients no longer mean small steps; a learning rate of 0.002 (0.0002 in the last layer) that rises over the first 20 steps (section 11 says why) and then falls to zero along half a cosine, so that the weights settle at the end. The next cell trains live for 1200 steps, 30 to 60 seconds on one CPU core.
 
@@ -341,9 +341,9 @@ plots.show(
 # %% [markdown]
 # ## 6. Why theirs took three days
 #
-# Their curve does three things in turn. It climbs out of black: the last bias learns the mean gray (18.6 dB). It stays there for a hundred steps, because a gradient that has to pass three layers of almost zero is almost zero. Then a blurred picture appears within a hundred steps, and from there it creeps. On these photographs it needs some 10,000 steps to draw level with bicubic (the explorer below shows it). The paper's own curves run to about 8 · 10⁸ sub-images: three days on a GTX 770, or about a week on one CPU core of today.
+# Their curve does three things in turn. It climbs out of black: the last bias learns the mean gray (18.6 dB). It stays there for a hundred steps, because almost nothing passes the three layers, forwards or backwards. Then a blurred picture appears within a hundred steps, and from there it creeps. On these photographs it needs some 10,000 steps to draw level with bicubic (the explorer below shows it). The paper's own curves run to about 8 · 10⁸ sub-images: three days on a GTX 770, or about a week on one CPU core of today.
 #
-# Nothing in that is a mistake. When the first version of the paper appeared, in 2014, neither Adam nor He's initialisation had been published. It is what the same 8,129 weights cost with the means of the time.
+# Nothing in that is a mistake. When the first version of the paper appeared, at ECCV in September 2014, neither Adam nor He's initialisation had been published. It is what the same 8,129 weights cost with the means of the time.
 
 # %%
 ours_seen, paper_seen = 1200 * 32, 800_000_000
@@ -417,9 +417,9 @@ print(f"  PSNR on those: {card.metrics['held_out_t91_psnr']:.2f} dB")
 #
 # - **Larger sub-images, fewer of them.** A border is lost on each cut, so larger cuts waste less of the computing.
 # - **Averaged weights.** The network that is kept is the moving average of the last thousand steps or so. Single steps jump about the valley; their average lies nearer to its floor.
-# - **Half the bits.** The convolutions compute in bfloat16, which processors do twice as fast. The rounding shifts the mean gray a little, so the last bias is set anew in full precision before each validation.
+# - **Half the bits.** The convolutions compute in bfloat16, which many recent processors do about twice as fast (others have no such instructions and gain nothing). The rounding shifts the mean gray a little, so the last bias is set anew in full precision before each validation.
 # - **A hold-out.** The photographs of T91 that are not trained on decide which step is kept. Set5 decides nothing: it is the test.
-# - **Muon** instead of Adam, in three sentences. The weight of a layer is a matrix, one row a filter, and its gradient is dominated by a few directions, so plain descent and even Adam keep changing the filters in the same few ways. Muon replaces the gradient (with momentum) by the nearest matrix whose directions all have the same length. The rare ways to change a filter are then learnt as fast as the common ones.
+# - **Muon** instead of Adam for the weights of the first two layers (the last layer, a single filter, and the biases keep Adam), in three sentences. The weight of a layer is a matrix, one row a filter, and its gradient is dominated by a few directions, so plain descent and even Adam keep changing the filters in the same few ways. Muon replaces the gradient (with momentum) by the nearest matrix whose directions all have the same length. The rare ways to change a filter are then learnt as fast as the common ones.
 
 # %%
 recipe = recipes.SUPER_RESOLUTION["srcnn-9-5-5-x3"]
@@ -493,7 +493,7 @@ print(
     "the authors' record of 2015, from the paper:     32.75 dB  (395,909 pictures, days on a GPU)"
 )
 print(
-    f"our weights on Set5, from their card:            {measured:.2f} dB  (91 pictures, {card.cpu_seconds / 60:.0f} minutes of one CPU core)"
+    f"our weights on Set5, from their card:            {measured:.2f} dB  (83 pictures, 7 more to choose the step, {card.cpu_seconds / 60:.0f} minutes of one CPU core)"
 )
 print("the authors' record is reached:", round(measured, 2) >= 32.75)
 
@@ -528,9 +528,7 @@ def from_cards(network):
 
 
 # %%
-ours_in_table = {
-    f"ours, {network}, 91 images": from_cards(network) for network in ("9-1-5", "9-5-5")
-}
+ours_in_table = {f"ours, {network}, T91": from_cards(network) for network in ("9-1-5", "9-5-5")}
 print(f"{'Set5':26}{'x2':13}{'x3':13}{'x4':13}")
 for name, cells in (published | ours_in_table).items():
     print(f"{name:26}" + "".join(f"{cell:13}" for cell in cells))
@@ -574,7 +572,7 @@ learning.network_at_step(datasets.photograph("cat"), top=70, left=110)
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Identity start and Adam: before step 30. The paper's start and Adam: between 3,000 and 10,000. The paper's start and SGD: only at 10,000, and barely.
+# Identity start and Adam: before step 30 in this run; in section 5, with other batches, between 100 and 200. At the full rate the early steps jump about. The paper's start and Adam: between 3,000 and 10,000. The paper's start and SGD: only at 10,000, and barely.
 #
 # The sharp rim comes first: its bright ring in the error map fades from step 300 on. The fur never comes; after 10,000 steps its errors are where they were.
 #
@@ -604,7 +602,7 @@ wobble = 0.03 * torch.randn(
 print(f"gain from picking the best of 100 equal networks: {wobble.max(dim=1).values.mean():.2f} dB")
 
 # %% [markdown]
-# That gain is made of nothing, and it is as large as the step from 9-3-5 (32.66) to 9-5-5 (32.75). Choose on pictures that are neither trained on nor reported.
+# That gain is made of nothing, and it is nearly as large as the step from 9-3-5 (32.66) to 9-5-5 (32.75). Choose on pictures that are neither trained on nor reported.
 #
 # **One rate for all layers, at full strength from the first step.** The first step of Adam moves *every* weight by the whole learning rate, whatever its gradient. For a start that is nearly right, this is a blow.
 
@@ -634,7 +632,7 @@ for name, (untrained, after_5_steps) in blows.items():
 #
 # - Degrade whole pictures, then cut; train without padding on the mean squared error, which is PSNR in other units.
 # - A start near the identity and an optimiser that does not depend on the size of the gradients turn three days into minutes; the architecture is the paper's.
-# - With 91 pictures the network reaches the authors' record of 2015 at x3 (read the other columns, too); believe such a number only with its protocol, its hold-out and its card.
+# - With 83 of T91's pictures the network reaches the authors' record of 2015 at x3 (read the other columns, too); believe such a number only with its protocol, its hold-out and its card.
 #
 # **Next:** lesson 04 looks inside the trained network.
 #
