@@ -5,6 +5,7 @@ import http.server
 import io
 import json
 import os
+import shutil
 import socket
 import tarfile
 import threading
@@ -13,11 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import requests
 import skimage.data
 import torch
 from PIL import Image
 
 from lessons_utils import datasets, runtime
+from lessons_utils.datasets import pictures, super_resolution
 
 needs_data = pytest.mark.skipif(
     not os.environ.get("LESSONS_DATA"), reason="needs Set5 and T91: set LESSONS_DATA"
@@ -35,7 +38,7 @@ def encode(array, file_format="PNG"):
 
 
 def hash_of(array):
-    return datasets.pixels_sha256([datasets._to_tensor(array)])
+    return datasets.pixels_sha256([pictures.to_tensor(array)])
 
 
 def zip_of(members):
@@ -128,7 +131,9 @@ def sets(monkeypatch, server):
         return datasets.PictureSet("two pictures", 2, sources)
 
     monkeypatch.setattr(
-        datasets, "SETS", {"Pair": define("Pair", "pair.zip"), "Free": define("Free", "free.zip")}
+        super_resolution,
+        "SETS",
+        {"Pair": define("Pair", "pair.zip"), "Free": define("Free", "free.zip")},
     )
     server.files["pair.zip"] = zip_of(
         {f"Pair/{n}_GT.bmp": encode(a, "BMP") for n, a in PAIR.items()}
@@ -136,7 +141,7 @@ def sets(monkeypatch, server):
     server.files["free.zip"] = zip_of({f"{n}.png": encode(a) for n, a in FREE.items()})
 
     def redefine(name, *paths, **options):
-        datasets.SETS[name] = define(name, *paths, **options)
+        super_resolution.SETS[name] = define(name, *paths, **options)
 
     return redefine
 
@@ -150,7 +155,7 @@ def closed_port():
 def assert_pair(images):
     assert [name for name, _ in images] == list(PAIR)
     for (_, image), array in zip(images, PAIR.values(), strict=True):
-        assert torch.equal(image, datasets._to_tensor(array))
+        assert torch.equal(image, pictures.to_tensor(array))
 
 
 def leftovers(cache):
@@ -428,14 +433,14 @@ def test_no_network(sets, server, cache):
 @pytest.mark.parametrize(
     ("owner", "step"),
     [
-        (datasets.pooch.HTTPDownloader, "__call__"),
+        (requests, "get"),
         (zipfile.ZipFile, "extractall"),
-        (datasets.shutil, "copyfile"),
+        (shutil, "copyfile"),
     ],
     ids=["download", "unpack", "copy"],
 )
 def test_full_disk(owner, step, sets, cache, monkeypatch):
-    def fail(*arguments):
+    def fail(*arguments, **options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(owner, step, fail)
@@ -464,11 +469,11 @@ def test_trust_on_first_use(sets, server, cache, capsys):
     with pytest.raises(datasets.DownloadError, match=r"1 of 2 pictures(.|\n)*Delete this folder"):
         datasets.super_resolution_set("Free")
 
-    datasets.shutil.rmtree(cache / "Free")
+    shutil.rmtree(cache / "Free")
     datasets.super_resolution_set("Free")  # the same again: agrees, and does not record anew
     assert "trusted" not in capsys.readouterr().out
 
-    datasets.shutil.rmtree(cache / "Free")
+    shutil.rmtree(cache / "Free")
     server.files["free.zip"] = zip_of({f"{n}.png": encode(picture(8)) for n in FREE})
     with pytest.raises(datasets.DownloadError, match="missing or altered"):
         datasets.super_resolution_set("Free")

@@ -22,6 +22,8 @@ FLOORS = {
     "__main__": 5,
     "authoring": 5,
 }
+OF_SEVERAL_MODULES = {"datasets", "explorers"}
+"""Rooms whose modules import each other (of the explorers only `live`, by a test of its own)."""
 APART = "nbval_close"
 """A pytest plugin: no floor, imports no room; the authors' command line uses it."""
 
@@ -54,7 +56,7 @@ def imported_rooms(code, rooms):
 
 def may_import(room, other):
     if other == room:
-        return room == "explorers"  # an explorer uses explorers.live
+        return room in OF_SEVERAL_MODULES
     if APART in (room, other):
         return room == "authoring"
     return FLOORS[other] < FLOORS[room]
@@ -98,6 +100,8 @@ def test_the_package_itself_imports_only_the_ground_floor(checkout):
         ("superres", "def f():\n    import lessons_utils.training", False),
         ("plots", "from lessons_utils.training import fit", False),
         ("explorers", "from lessons_utils.explorers.live import live", True),
+        ("datasets", "from lessons_utils.datasets import download", True),
+        ("superres", "import lessons_utils.superres", False),
         ("nbval_close", "from lessons_utils import runtime", False),
         ("__main__", "from lessons_utils import nbval_close", False),
         ("authoring", "from lessons_utils import nbval_close, runtime", True),

@@ -1,4 +1,4 @@
-"""Every picture that enters the course: embedded, or downloaded with a hash check.
+"""The sets of the super-resolution lessons: embedded, or downloaded with a hash check.
 
 A set is looked for in `LESSONS_DATA`/super_resolution/NAME, then in the cache folder; else it is
 downloaded. A set appears in the cache in one step, complete and checked, or not at all.
@@ -6,60 +6,36 @@ downloaded. A set appears in the cache in one step, complete and checked, or not
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import json
 import shutil
-import tarfile
 import tempfile
-import zipfile
-import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-import numpy as np
-import pooch
-import requests
-import skimage.data
-import torch
-from PIL import Image, ImageOps
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from lessons_utils import runtime
+from lessons_utils.datasets.download import (
+    DownloadError,
+    Source,
+    download_file,
+    storing,
+    unpack,
+)
+from lessons_utils.datasets.pictures import (
+    PHOTOGRAPHS,
+    image_folder,
+    is_picture,
+    photograph,
+    pixels_sha256,
+    plain_name,
+    read_image,
+)
 
 Item = TypeVar("Item")
-
-PHOTOGRAPHS = {
-    "astronaut": "Eileen Collins, by NASA, public domain; colour, 512 x 512",
-    "cat": "Chelsea the cat, by Stefan van der Walt, CC0; colour, 300 x 451",
-    "coffee": "a cup of coffee at Pikolo Espresso Bar, by Rachel Michetti, CC0; colour, 400 x 600",
-    "rocket": "launch of DSCOVR on a Falcon 9, by SpaceX, public domain; colour, 427 x 640",
-    "camera": "a man with a camera, by Lav Varshney, CC0; gray, 512 x 512",
-}
-"""Photographs inside scikit-image's wheel, which need no download; sizes are height x width."""
-
-PICTURE_SUFFIXES = {".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff"}
-
-
-class DownloadError(RuntimeError):
-    """A set could not be had whole and unaltered; the first line says why, the last what to do."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """An archive (zip or tar) somewhere that holds a set."""
-
-    url: str
-    origin: str
-    megabytes: float
-    """About; the progress bar shows what the server says."""
-    members: str = "*"
-    """Pattern of the paths that belong to the set, inside the archive."""
 
 
 @dataclass(frozen=True)
@@ -87,110 +63,6 @@ SETS = {
     ).items()
 }
 """The sets that can be downloaded, by name; `data/sources.json` lists them."""
-
-
-# Pictures
-
-
-def photograph(name: str) -> Tensor:
-    """Return an embedded photograph.
-
-    Args:
-        name: a key of `PHOTOGRAPHS`.
-
-    Returns:
-        (1, 3, H, W), or (1, 1, H, W) for a gray one, float32 in [0, 1].
-
-    Raises:
-        ValueError: there is no such photograph; the message lists those there are.
-    """
-    if name not in PHOTOGRAPHS:
-        raise ValueError(f"No photograph is named {name!r}; there are {', '.join(PHOTOGRAPHS)}.")
-    array = getattr(skimage.data, {"cat": "chelsea"}.get(name, name))()
-    return _to_tensor(array)
-
-
-def read_image(path: str | Path) -> Tensor:
-    """Read a picture file of 8 bits a channel, upright if a camera noted how it was held.
-
-    Returns:
-        (1, 1, H, W) if the file is plain gray, else (1, 3, H, W): a palette is looked up,
-        transparency is dropped; float32 in [0, 1].
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is no picture, is cut short, or has more than 8 bits a channel.
-    """
-    try:
-        with Image.open(path) as picture:
-            if picture.mode[0] in "IF" or ";16" in _raw_mode(picture):
-                raise ValueError(
-                    f"{path} has more than 8 bits a channel; the course's pictures have 8. "
-                    "Save it with 8 bits first."
-                )
-            upright = ImageOps.exif_transpose(picture)
-            array = np.asarray(upright if upright.mode == "L" else upright.convert("RGB"))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"There is no picture {path}.") from None
-    except (OSError, SyntaxError) as error:  # Pillow's words for a damaged file
-        raise ValueError(f"{path} cannot be read as a picture: {error}") from error
-    return _to_tensor(array)
-
-
-def _raw_mode(picture: Image.Image) -> str:
-    """How Pillow names the pixels in the file, such as `RGB;16B`."""
-    arguments = picture.tile[0][3] if picture.tile else ""
-    return str(arguments[0] if isinstance(arguments, tuple) and arguments else arguments)
-
-
-def _to_tensor(array: np.ndarray) -> Tensor:
-    """(H, W) or (H, W, 3) uint8 -> (1, C, H, W) float32 in [0, 1]."""
-    planes = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
-    return torch.from_numpy(np.array(planes, order="C")).float().div(255)[None]
-
-
-def image_folder(folder: str | Path) -> list[tuple[str, Tensor]]:
-    """Read all pictures of a folder (bmp, png, jpg, jpeg, tif, tiff), in the order of file names.
-
-    Returns:
-        Pairs of name (of the file, without ending and without `_GT`) and picture, as from
-        `read_image`.
-
-    Raises:
-        FileNotFoundError: there is no such folder, or no picture in it.
-        ValueError: a picture cannot be read.
-    """
-    if not Path(folder).is_dir():
-        raise FileNotFoundError(f"There is no folder {folder}.")
-    files = [file for file in Path(folder).iterdir() if _is_picture(file)]
-    if not files:
-        raise FileNotFoundError(
-            f"{folder} holds no picture ({', '.join(sorted(PICTURE_SUFFIXES))})."
-        )
-    files.sort(key=lambda file: file.name)
-    return [(_plain_name(file), read_image(file)) for file in files]
-
-
-def _is_picture(path: Path) -> bool:
-    is_hidden = path.name.startswith(".")  # such as the notes that macOS puts beside files
-    return path.suffix.lower() in PICTURE_SUFFIXES and not is_hidden and path.is_file()
-
-
-def _plain_name(path: Path) -> str:
-    return path.stem.removesuffix("_GT")
-
-
-def pixels_sha256(images: Iterable[Tensor]) -> str:
-    """Return the SHA-256 over the 8-bit pixels (and sizes) of pictures, in their order."""
-    digest = hashlib.sha256()
-    for image in images:
-        levels = image.mul(255).round().to(torch.uint8)
-        digest.update(str(tuple(levels.shape)).encode())
-        digest.update(levels.numpy().tobytes())
-    return digest.hexdigest()
-
-
-# Sets
 
 
 def super_resolution_set(name: str) -> list[tuple[str, Tensor]]:
@@ -259,7 +131,7 @@ def fetch(name: str) -> Path:
         DownloadError: no source gave the set whole and unaltered; the cache is as before.
     """
     failures = []
-    try:
+    with storing(name):
         if present := _present_folder(name):
             return present
         target = _cached(name)
@@ -271,15 +143,6 @@ def fetch(name: str) -> Path:
                     return _download(name, source, Path(draft), target)
                 except DownloadError as error:
                     failures.append(f"{urlsplit(source.url).hostname}: {error}")
-    except NotADirectoryError:  # of LESSONS_DATA; says what to do
-        raise
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise DownloadError(
-            f"{name} cannot be stored: {'the disk is full' if full else error}.\n"
-            f"{'Free some space' if full else 'Make the cache folder writable'}, or set "
-            "LESSONS_CACHE to another folder."
-        ) from error
     raise DownloadError(
         f"{name} cannot be downloaded: {failures[0].splitlines()[0]}\n"
         + "".join(f"  {failure}\n" for failure in failures)
@@ -332,12 +195,12 @@ def _download(name: str, source: Source, draft: Path, target: Path) -> Path:
         OSError: this machine cannot store it.
     """
     archive, unpacked, pictures = draft / "archive", draft / "unpacked", draft / "pictures"
-    _download_file(source, archive, title=name)
-    _unpack(archive, unpacked)
+    download_file(source, archive, title=name)
+    unpack(archive, unpacked)
     files = [
         file
         for file in sorted(unpacked.rglob("*"))
-        if _is_picture(file) and fnmatch(file.relative_to(unpacked).as_posix(), source.members)
+        if is_picture(file) and fnmatch(file.relative_to(unpacked).as_posix(), source.members)
     ]
     try:
         hash_of = {file: pixels_sha256([read_image(file)]) for file in files}
@@ -345,7 +208,7 @@ def _download(name: str, source: Source, draft: Path, target: Path) -> Path:
         raise DownloadError(f"a picture is damaged: {error}.") from error
     known = _known_hashes(name, in_cache=True)
     if known is None:
-        named = {_plain_name(file): file for file in files}
+        named = {plain_name(file): file for file in files}
         _check_count(name, len(named))
         _record(name, source, {picture: hash_of[file] for picture, file in named.items()}, draft)
     else:
@@ -359,57 +222,6 @@ def _download(name: str, source: Source, draft: Path, target: Path) -> Path:
         if not target.is_dir():  # else another process brought it in the meantime
             raise
     return target
-
-
-def _download_file(source: Source, path: Path, title: str) -> None:
-    """Download one file, with a progress bar."""
-    size = int(source.megabytes * 1e6)  # until the server says
-    try:
-        with tqdm(total=size, unit="B", unit_scale=True, desc=title, leave=False) as progress:
-            pooch.HTTPDownloader(progressbar=progress, timeout=30)(source.url, str(path), None)
-    except requests.HTTPError as error:
-        raise DownloadError(f"the server answers {error.response.status_code}.") from error
-    except requests.exceptions.ChunkedEncodingError as error:
-        size = path.stat().st_size
-        raise DownloadError(f"the download was cut short, after {size:,} bytes.") from error
-    except requests.ConnectionError as error:
-        raise DownloadError("no connection. Is this machine online?") from error
-    except requests.RequestException as error:
-        raise DownloadError(f"the download failed: {error}.") from error
-
-
-def _unpack(archive: Path, folder: Path) -> None:
-    """Unpack a zip or tar archive, all of it inside the folder, or raise `DownloadError`."""
-    try:
-        if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as opened:
-                _check_paths(opened.namelist())
-                opened.extractall(folder)
-        else:
-            with tarfile.open(archive) as opened:
-                _check_paths(opened.getnames())
-                opened.extractall(folder, filter="data")
-    except tarfile.FilterError as error:  # a link or device that would lead out of the folder
-        raise DownloadError(f"the archive was refused, for safety: {error}.") from error
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
-        size = archive.stat().st_size
-        raise DownloadError(
-            f"what came ({size:,} bytes) is no whole archive, but cut short or altered: {error}."
-        ) from error
-    except OSError as error:
-        if error.errno is None:  # not this machine's: gzip says so that the file is altered
-            raise DownloadError(f"the archive is altered: {error}.") from error
-        raise
-
-
-def _check_paths(members: Iterable[str]) -> None:
-    for member in members:
-        path = PureWindowsPath(member)  # it sees both kinds of slash, and drives
-        if path.anchor or ".." in path.parts:
-            raise DownloadError(
-                f"the archive was refused, for safety: its member {member!r} would be written "
-                "outside the folder it is unpacked to."
-            )
 
 
 def _known_hashes(name: str, in_cache: bool) -> dict[str, str] | None:

@@ -1,0 +1,126 @@
+"""Downloads: whole and in their place, or an error that says what to do."""
+
+from __future__ import annotations
+
+import errno
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+
+import requests
+from tqdm.auto import tqdm
+
+
+class DownloadError(RuntimeError):
+    """A set could not be had whole and unaltered; the first line says why, the last what to do."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file somewhere on the network that a set, or a part of one, is had from."""
+
+    url: str
+    origin: str
+    megabytes: float
+    """About; the progress bar shows what the server says."""
+    members: str = "*"
+    """Of an archive (zip or tar): pattern of the paths in it that belong to the set."""
+
+
+@contextmanager
+def storing(name: str) -> Iterator[None]:
+    """Say what to do where this machine cannot store the set `name`.
+
+    Raises:
+        DownloadError: in place of an `OSError` of the code inside.
+    """
+    try:
+        yield
+    except NotADirectoryError:  # of LESSONS_DATA; says what to do
+        raise
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise DownloadError(
+            f"{name} cannot be stored: {'the disk is full' if full else error}.\n"
+            f"{'Free some space' if full else 'Make the cache folder writable'}, or set "
+            "LESSONS_CACHE to another folder."
+        ) from error
+
+
+def download_file(source: Source, path: Path, title: str) -> None:
+    """Download one file, with a progress bar; what already lies at `path` is not asked for again.
+
+    Raises:
+        DownloadError: the file did not come whole. What came stays at `path`, for the next time.
+        OSError: this machine cannot store it.
+    """
+    try:
+        _download_rest(source, path, title)
+    except requests.HTTPError as error:
+        raise DownloadError(f"the server answers {error.response.status_code}.") from error
+    except requests.exceptions.ChunkedEncodingError as error:
+        size = path.stat().st_size
+        raise DownloadError(f"the download was cut short, after {size:,} bytes.") from error
+    except requests.ConnectionError as error:
+        raise DownloadError("no connection. Is this machine online?") from error
+    except requests.RequestException as error:
+        raise DownloadError(f"the download failed: {error}.") from error
+
+
+def _download_rest(source: Source, path: Path, title: str) -> None:
+    start = path.stat().st_size if path.exists() else 0
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
+    with requests.get(source.url, headers=headers, stream=True, timeout=30) as response:
+        if response.status_code == requests.codes.requested_range_not_satisfiable and start:
+            return  # there is no more
+        response.raise_for_status()
+        if response.status_code != requests.codes.partial_content:
+            start = 0  # the server sends all of it
+        size = start + int(response.headers.get("Content-Length", source.megabytes * 1e6))
+        with (
+            path.open("ab" if start else "wb") as file,
+            tqdm(
+                total=size, initial=start, unit="B", unit_scale=True, desc=title, leave=False
+            ) as progress,
+        ):
+            for chunk in response.iter_content(2**20):
+                file.write(chunk)
+                progress.update(len(chunk))
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a zip or tar archive, all of it inside the folder, or raise `DownloadError`."""
+    try:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as opened:
+                _check_paths(opened.namelist())
+                opened.extractall(folder)
+        else:
+            with tarfile.open(archive) as opened:
+                _check_paths(opened.getnames())
+                opened.extractall(folder, filter="data")
+    except tarfile.FilterError as error:  # a link or device that would lead out of the folder
+        raise DownloadError(f"the archive was refused, for safety: {error}.") from error
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
+        size = archive.stat().st_size
+        raise DownloadError(
+            f"what came ({size:,} bytes) is no whole archive, but cut short or altered: {error}."
+        ) from error
+    except OSError as error:
+        if error.errno is None:  # not this machine's: gzip says so that the file is altered
+            raise DownloadError(f"the archive is altered: {error}.") from error
+        raise
+
+
+def _check_paths(members: Iterable[str]) -> None:
+    for member in members:
+        path = PureWindowsPath(member)  # it sees both kinds of slash, and drives
+        if path.anchor or ".." in path.parts:
+            raise DownloadError(
+                f"the archive was refused, for safety: its member {member!r} would be written "
+                "outside the folder it is unpacked to."
+            )
