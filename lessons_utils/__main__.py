@@ -60,8 +60,11 @@ def _verify_checkpoints() -> str:
 
 
 def _list_sets() -> str:
-    here = [name for name in datasets.SETS if datasets.is_present(name)]
-    return f"present: {', '.join(here) or 'none'}; the others download on first use"
+    here = [name for name in datasets.fetchable() if datasets.is_present(name)]
+    return (
+        f"present: {', '.join(here) or 'none'}; the others download on first use "
+        f"({datasets.NYU}, 3 GB, by `fetch {datasets.NYU}` only)"
+    )
 
 
 def fetch(options: argparse.Namespace) -> int:
@@ -125,7 +128,12 @@ def build_parser() -> argparse.ArgumentParser:
     doctor_parser.set_defaults(run=doctor)
 
     fetch_parser = commands.add_parser("fetch", help=fetch.__doc__)
-    fetch_parser.add_argument("names", nargs="*", metavar="NAME", help="all sets if none is named")
+    fetch_parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"of {', '.join(datasets.fetchable())} (3 GB); if none is named, all but the last",
+    )
     fetch_parser.set_defaults(run=fetch)
 
     train_parser = commands.add_parser("train", help=train.__doc__)

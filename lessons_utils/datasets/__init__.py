@@ -1,7 +1,17 @@
-"""Every picture that enters the course: embedded, or downloaded with a hash check."""
+"""Every picture that enters the course: embedded, from your folders, or downloaded with a check.
 
+- `pictures`: photographs, picture files, folders of pictures;
+- `super_resolution`: Set5 and its like;
+- `rgbd`, `nyu`: frames with depth, from a folder of yours or from NYU Depth v2;
+- `stereo`: a pair of pictures with true disparity;
+- `catalogue`, `download`: what can be fetched, and how it comes whole.
+
+Use the names given here, `datasets.photograph` for instance; the modules are how they are kept.
+"""
+
+from lessons_utils.datasets.catalogue import fetch, fetchable, is_present
 from lessons_utils.datasets.download import DownloadError, Source
-from lessons_utils.datasets.nyu import nyu_depth
+from lessons_utils.datasets.nyu import NYU, NYU_INTRINSICS, nyu_depth
 from lessons_utils.datasets.pictures import (
     PHOTOGRAPHS,
     PICTURE_SUFFIXES,
@@ -10,18 +20,19 @@ from lessons_utils.datasets.pictures import (
     pixels_sha256,
     read_image,
 )
-from lessons_utils.datasets.rgbd import Frames, halve_frames, rgbd_folder
+from lessons_utils.datasets.rgbd import Frames, halve_frames, rgbd_folder, scale_intrinsics
+from lessons_utils.datasets.stereo import StereoPair, stereo_motorcycle
 from lessons_utils.datasets.super_resolution import (
     SETS,
     PictureSet,
-    fetch,
-    is_present,
     set_or_embedded,
     super_resolution_set,
     write_hashes,
 )
 
 __all__ = [
+    "NYU",
+    "NYU_INTRINSICS",
     "PHOTOGRAPHS",
     "PICTURE_SUFFIXES",
     "SETS",
@@ -29,7 +40,9 @@ __all__ = [
     "Frames",
     "PictureSet",
     "Source",
+    "StereoPair",
     "fetch",
+    "fetchable",
     "halve_frames",
     "image_folder",
     "is_present",
@@ -38,7 +51,9 @@ __all__ = [
     "pixels_sha256",
     "read_image",
     "rgbd_folder",
+    "scale_intrinsics",
     "set_or_embedded",
+    "stereo_motorcycle",
     "super_resolution_set",
     "write_hashes",
 ]

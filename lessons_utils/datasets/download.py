@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import tarfile
 import zipfile
 import zlib
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
+from typing import Any
 
 import requests
 from tqdm.auto import tqdm
@@ -87,9 +89,25 @@ def _download_rest(source: Source, path: Path, title: str) -> None:
                 total=size, initial=start, unit="B", unit_scale=True, desc=title, leave=False
             ) as progress,
         ):
-            for chunk in response.iter_content(2**20):
+            for chunk in response.iter_content(2**16):
                 file.write(chunk)
                 progress.update(len(chunk))
+        if "Content-Length" in response.headers and path.stat().st_size != size:
+            path.unlink()  # its content is worth nothing
+            raise DownloadError(
+                f"{size:,} bytes were to come, others were written. Is another download running?"
+            )
+
+
+def record_hashes(name: str, path: Path, record: dict[str, Any]) -> None:
+    """Keep the hashes of a set that has none in the course: trust on first use."""
+    draft = path.with_name(f".{path.name}-unfinished")
+    draft.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    draft.replace(path)
+    print(
+        f"{name}: the course knows no hash of this set, so this first download is trusted. Its "
+        f"hashes are recorded; later ones must agree with them, unless you delete {path}"
+    )
 
 
 def unpack(archive: Path, folder: Path) -> None:

@@ -53,6 +53,11 @@ def read_image(path: str | Path) -> Tensor:
         FileNotFoundError: there is no such file.
         ValueError: the file is no picture, is cut short, or has more than 8 bits a channel.
     """
+    return to_tensor(read_pixels(path))
+
+
+def read_pixels(path: str | Path) -> np.ndarray:
+    """Read a picture file as `read_image` does: (H, W) or (H, W, 3) uint8."""
     try:
         with Image.open(path) as picture:
             if picture.mode[0] in "IF" or ";16" in _raw_mode(picture):
@@ -61,12 +66,11 @@ def read_image(path: str | Path) -> Tensor:
                     "Save it with 8 bits first."
                 )
             upright = ImageOps.exif_transpose(picture)
-            array = np.asarray(upright if upright.mode == "L" else upright.convert("RGB"))
+            return np.asarray(upright if upright.mode == "L" else upright.convert("RGB"))
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no picture {path}.") from None
     except (OSError, SyntaxError) as error:  # Pillow's words for a damaged file
         raise ValueError(f"{path} cannot be read as a picture: {error}") from error
-    return to_tensor(array)
 
 
 def _raw_mode(picture: Image.Image) -> str:

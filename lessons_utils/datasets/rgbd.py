@@ -18,22 +18,21 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from lessons_utils.datasets.pictures import PICTURE_SUFFIXES, is_picture, read_image
+from lessons_utils.datasets.pictures import PICTURE_SUFFIXES, is_picture, read_pixels
 
 Frames = tuple[Tensor, Tensor, Tensor]
 """Images, depth and where it is valid; shapes and units stand in this module's first lines."""
 
-MISSING = (0, 65535)
-"""What sensors and their software store where they measured nothing."""
+_NO_RETURN = 65535
+"""What some sensors store where they measured nothing; others store 0."""
 
 
 def rgbd_folder(folder: str | Path, depth_scale: float) -> Frames:
     """Read a folder of frames with depth, yours for instance.
 
     The folder holds `rgb/` (pictures of 8 bits a channel) and `depth/` (16-bit gray PNG files, 0
-    or 65535 where depth is missing). The first picture belongs to the first depth map, and so on,
-    both in the order of file names; where the names without their endings are numbers or words
-    that should agree, they must: `rgb/0007.jpg` goes with `depth/0007.png`.
+    or 65535 where depth is missing). A picture and its depth map have one name, apart from the
+    ending: `rgb/0007.jpg` goes with `depth/0007.png`. Frames come in the order of their names.
 
     Args:
         folder: the folder that holds `rgb` and `depth`.
@@ -99,22 +98,21 @@ def read_pairs(pairs: Sequence[tuple[Path, Path]], depth_scale: float) -> Frames
     images = torch.empty(len(pairs), 3, height, width, dtype=torch.uint8)
     depth = torch.empty(len(pairs), 1, height, width)
     for index, (picture, depth_map) in enumerate(pairs):
-        image, stored = read_image(picture)[0], _read_depth(depth_map)
-        for path, size in ((picture, image.shape[-2:]), (depth_map, stored.shape)):
-            if tuple(size) != (height, width):
+        pixels, stored = read_pixels(picture), _read_depth(depth_map)
+        for path, size in ((picture, pixels.shape[:2]), (depth_map, stored.shape)):
+            if size != (height, width):
                 raise ValueError(
                     f"{path} is {size[0]} x {size[1]} (height x width), but {pairs[0][1]} is "
                     f"{height} x {width}. All frames need one size."
                 )
-        images[index] = image.mul(255).round()  # a gray picture fills all three channels
-        depth[index, 0] = torch.from_numpy(
-            np.where(np.isin(stored, MISSING), 0, stored / depth_scale)
-        )
+        planes = pixels.transpose(2, 0, 1) if pixels.ndim == 3 else pixels  # gray fills all three
+        images[index] = torch.from_numpy(planes.copy())
+        depth[index, 0] = torch.from_numpy(np.where(stored == _NO_RETURN, 0, stored) / depth_scale)
     return images, depth, depth > 0
 
 
 def _read_depth(path: Path) -> np.ndarray:
-    """(H, W) int64, as stored."""
+    """(H, W) integers, as stored."""
     try:
         with Image.open(path) as picture:
             if picture.mode not in ("I", "I;16", "I;16B", "I;16L"):
@@ -122,7 +120,7 @@ def _read_depth(path: Path) -> np.ndarray:
                     f"{path} is no depth map: 16-bit gray was expected, the file is "
                     f"{picture.mode} (in Pillow's words)."
                 )
-            return np.asarray(picture).astype(np.int64)
+            return np.array(picture)
     except (OSError, SyntaxError) as error:  # Pillow's words for a damaged file
         raise ValueError(f"{path} cannot be read as a depth map: {error}") from error
 
@@ -149,3 +147,24 @@ def halve_frames(images: Tensor, depth: Tensor, valid: Tensor) -> Frames:
     )
     taken = [plane[..., 1::2, 1::2].clone() for plane in (depth, valid)]
     return halved, taken[0], taken[1]
+
+
+def scale_intrinsics(intrinsics: Tensor, factor: float) -> Tensor:
+    """Return the intrinsics of resized frames: of a half, factor 0.5, as from `halve_frames`.
+
+    Pixel centres lie at whole numbers, so that a picture begins at -0.5: a point at x comes to
+    (x + 0.5) * factor - 0.5. This is for averaged or interpolated pictures. A depth map of which
+    every second pixel was taken is displaced against them (see `halve_frames`).
+
+    Args:
+        intrinsics: (3, 3): focal lengths on the diagonal, principal point in the last column, in
+            pixels.
+        factor: new height (and width) over old.
+
+    Returns:
+        (3, 3).
+    """
+    scaled = intrinsics.clone()
+    scaled[:2, :2] *= factor
+    scaled[:2, 2] = (intrinsics[:2, 2] + 0.5) * factor - 0.5
+    return scaled

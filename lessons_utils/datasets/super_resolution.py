@@ -22,6 +22,7 @@ from lessons_utils.datasets.download import (
     DownloadError,
     Source,
     download_file,
+    record_hashes,
     storing,
     unpack,
 )
@@ -119,12 +120,12 @@ def set_or_embedded(name: str) -> tuple[str, list[tuple[str, Tensor]]]:
 
 
 def is_present(name: str) -> bool:
-    """Tell whether a set lies on this machine, so that using it downloads nothing."""
+    """Tell whether a set of pictures lies on this machine."""
     return name == "embedded" or _present_folder(name) is not None
 
 
 def fetch(name: str) -> Path:
-    """Return the folder of a set, downloaded into the cache folder if it is not on this machine.
+    """Return the folder of a set of pictures, downloaded into the cache folder if it is nowhere.
 
     Raises:
         ValueError: there is no such set; the message lists those there are.
@@ -210,7 +211,8 @@ def _download(name: str, source: Source, draft: Path, target: Path) -> Path:
     if known is None:
         named = {plain_name(file): file for file in files}
         _check_count(name, len(named))
-        _record(name, source, {picture: hash_of[file] for picture, file in named.items()}, draft)
+        hashes = {picture: hash_of[file] for picture, file in named.items()}
+        record_hashes(name, _record_path(name), {"source": source.url, "pictures": hashes})
     else:
         named = _match(known, {digest: file for file, digest in hash_of.items()})
     pictures.mkdir()
@@ -237,18 +239,6 @@ def _known_hashes(name: str, in_cache: bool) -> dict[str, str] | None:
 
 def _record_path(name: str) -> Path:
     return _cached(name).with_name(f"{name}.json")
-
-
-def _record(name: str, source: Source, hashes: dict[str, str], draft: Path) -> None:
-    """Keep the hashes of a set that has none in the course: trust on first use."""
-    path = _record_path(name)
-    text = json.dumps({"source": source.url, "pictures": hashes}, indent=1)
-    (draft / "record").write_text(text + "\n", encoding="utf-8")
-    (draft / "record").replace(path)
-    print(
-        f"{name}: the course knows no hash of this set, so this first download is trusted. Its "
-        f"hashes are recorded; later ones must agree with them, unless you delete {path}"
-    )
 
 
 def _match(known: dict[str, str], found: dict[str, Item]) -> dict[str, Item]:

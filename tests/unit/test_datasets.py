@@ -1,7 +1,6 @@
 """Pictures: reading, sets, downloads. The only network is a server on this machine."""
 
 import errno
-import http.server
 import io
 import json
 import os
@@ -61,45 +60,6 @@ def tar_of(members, link=None):
             member.type, member.linkname = tarfile.SYMTYPE, link
             archive.addfile(member)
     return stream.getvalue()
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """Serves `files` (path to content); `promised` overrides a Content-Length."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.files, self.promised, self.requests = {}, {}, []
-
-    def url(self, path):
-        return f"http://127.0.0.1:{self.server_port}/{path}"
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        path = self.path.lstrip("/")
-        self.server.requests.append(path)
-        content = self.server.files.get(path)
-        self.send_response(404 if content is None else 200)
-        content = content or b""
-        self.send_header("Content-Length", str(self.server.promised.get(path, len(content))))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *arguments):
-        pass
-
-
-@pytest.fixture
-def server():
-    server = Server()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 @pytest.fixture(autouse=True)
