@@ -625,7 +625,7 @@ def near_edges(depth: Tensor, within: int = 2, step: float = 0.1) -> Tensor:
     """Return which pixels lie close to a jump of depth.
 
     Args:
-        depth: (B, 1, H, W), metres, positive: the truth.
+        depth: (B, 1, H, W), metres: the truth. Beside missing depth, 0, nothing is an edge.
         within: pixels; 1 marks the two pixels on either side of the jump only.
         step: a jump is a difference of log depth between neighbours larger than this; 0.1 is
             about 10 % of the depth.
@@ -633,7 +633,7 @@ def near_edges(depth: Tensor, within: int = 2, step: float = 0.1) -> Tensor:
     Returns:
         (B, 1, H, W), bool.
     """
-    log_depth = depth.log()
+    log_depth = torch.where(depth > 0, depth, torch.nan).log()  # no comparison with NaN is true
     jump = torch.zeros_like(depth, dtype=torch.bool)
     down = (log_depth[..., 1:, :] - log_depth[..., :-1, :]).abs() > step
     right = (log_depth[..., 1:] - log_depth[..., :-1]).abs() > step
@@ -682,3 +682,45 @@ def collapse_check(prediction: Tensor, truth: Tensor, valid: Tensor) -> dict[str
     deviations = [values.square().mean().sqrt() for values in centred]
     correlation = covariance / (deviations[0] * deviations[1]).clamp(min=1e-9)
     return {"spread": spread, "true_spread": true_spread, "correlation": correlation.item()}
+
+
+def evaluate(model: EigenDepth, frames: Frames, crop: bool = False) -> dict[str, Any]:
+    """Measure the mean picture, the coarse and the fine network on frames.
+
+    Args:
+        model: is put into eval mode for the call, and back.
+        frames: uint8 images, depth in metres, mask; any size that `to_frame` reaches.
+        crop: score only what papers score of a NYU frame (`eigen_crop`).
+
+    Returns:
+        `mean`, `coarse` and `fine`, each a table of the eight `METRICS` and, measured on their own,
+        `near_edges` and `elsewhere` (`abs_rel` and `rmse_log` within 2 pixels of a jump of depth,
+        and farther away) and `collapse` (see `collapse_check`); `frames`, their number.
+    """
+    images, depth, valid = frames
+    names = ("mean", "coarse", "fine")
+    places = ("everywhere", "near_edges", "elsewhere")
+    sums = {(name, place): DepthMetrics() for name in names for place in places}
+    kept: dict[str, list[Tensor]] = {name: [] for name in (*names, "depth", "valid")}
+    for batch in range(0, len(images), 32):
+        part = slice(batch, batch + 32)
+        truth, mask = depth[part], valid[part]
+        if crop:
+            mask = mask & eigen_crop(*truth.shape[-2:])
+        edges = near_edges(truth) & mask
+        masks = dict(zip(places, (mask, edges, mask & ~edges), strict=True))
+        predicted = predict(model, images[part], frame=tuple(truth.shape[-2:]))
+        for (name, place), metrics in sums.items():
+            metrics.add(predicted[name], truth, masks[place])
+        coarser = slice(None, None, 4)  # the spread across images needs no more pixels
+        for name, maps in (*predicted.items(), ("depth", truth), ("valid", mask)):
+            kept[name].append(maps[..., coarser, coarser])
+    thinned = {name: torch.cat(maps) for name, maps in kept.items()}
+    table: dict[str, Any] = {"frames": len(images)}
+    for name in names:
+        table[name] = sums[name, "everywhere"].result()
+        for place in places[1:]:
+            result = sums[name, place].result()
+            table[name][place] = {metric: result[metric] for metric in ("abs_rel", "rmse_log")}
+        table[name]["collapse"] = collapse_check(thinned[name], thinned["depth"], thinned["valid"])
+    return table
