@@ -27,10 +27,8 @@ Frames = tuple[Tensor, Tensor, Tensor]
 STRIDE, FIRST = 4, 5
 """The output at m belongs to pixel STRIDE m + FIRST of the input, in rows and in columns."""
 
-_MEAN, _DEVIATION = (
-    0.45,
-    0.27,
-)  # of the pixels of indoor images, roughly; brings inputs near N(0, 1)
+# Of the pixels of indoor images, roughly: brings the networks' inputs near mean 0, deviation 1.
+_MEAN, _DEVIATION = 0.45, 0.27
 
 
 # ---- The networks ------------------------------------------------------------------------------
@@ -59,6 +57,11 @@ class Architecture:
     def output_size(self) -> tuple[int, int]:
         """Height and width of both networks' output."""
         return tuple(((size - 9) // 2 + 1) // 2 for size in self.fine_input)
+
+    @property
+    def skipped(self) -> tuple[int, int]:
+        """Rows above and columns left of what the fine network sees, which no output covers."""
+        return tuple(a - b for a, b in zip(self.coarse_input, self.fine_input, strict=True))
 
 
 NYU = Architecture()
@@ -128,9 +131,9 @@ class CoarseNetwork(nn.Module):
             (B, 1, h, w), h and w those of `architecture.output_size`.
 
         Raises:
-            ValueError: the images have another size.
+            ValueError: the images have another size, or are uint8.
         """
-        _check_size(images, self.architecture.coarse_input)
+        _check_images(images, self.architecture.coarse_input)
         features = self.features(_normalised(images)).flatten(1)
         hidden = self.dropout(F.relu(self.hidden(features)))
         return self.output(hidden).unflatten(1, (1, *self.architecture.output_size))
@@ -139,8 +142,9 @@ class CoarseNetwork(nn.Module):
 class FineNetwork(nn.Module):
     """Sharpens the coarse map with what it sees close by (lesson 07; paper, 3.1.2).
 
-    Convolutions only: an output pixel sees 45 x 45 pixels of the picture and, through the coarse
-    map that joins the first layer's maps, a summary of all the rest.
+    Convolutions only: an output pixel sees 43 x 43 pixels of the picture and, through the coarse
+    map that joins the first layer's maps, a summary of all the rest. (The paper says 45 x 45. That
+    would take 3 x 3 pooling after the first layer; its figure prints the 2 x 2 used here.)
 
     Args:
         architecture: the sizes.
@@ -169,9 +173,12 @@ class FineNetwork(nn.Module):
             (B, 1, h, w).
 
         Raises:
-            ValueError: the images have another size.
+            ValueError: the images or the coarse map have another size, or the images are uint8.
         """
-        _check_size(images, self.architecture.fine_input)
+        _check_images(images, self.architecture.fine_input)
+        expected = (len(images), 1, *self.architecture.output_size)
+        if coarse.shape != expected:
+            raise ValueError(f"Expected a coarse map {expected}; got {tuple(coarse.shape)}.")
         edges = F.max_pool2d(F.relu(self.edges(_normalised(images))), 2)
         joined = torch.cat([edges, coarse], dim=1)
         return self.output(F.relu(self.mixing(joined)))
@@ -198,8 +205,8 @@ class EigenDepth(nn.Module):
             images: (B, 3, H, W) in [0, 1], H and W those of `architecture.coarse_input`.
         """
         coarse = self.coarse(images)
-        height, width = self.architecture.fine_input
-        return coarse, self.fine(images[..., -height:, -width:], coarse)
+        top, left = self.architecture.skipped
+        return coarse, self.fine(images[..., top:, left:], coarse)
 
 
 def sizes_of(architecture: Architecture) -> dict[str, Any]:
@@ -208,29 +215,37 @@ def sizes_of(architecture: Architecture) -> dict[str, Any]:
 
 
 def initialise(model: EigenDepth, frames: Frames, generator: torch.Generator) -> None:
-    """Draw weights after He (2015); start as "every picture has the mean depth", in place.
+    """Draw weights after He (2015); start near "every picture has the mean depth", in place.
 
     With PyTorch's own initialisation the coarse network stays for many steps on a plateau where it
     says the same for every picture (lesson 06). Here its last biases start at the mean log depth of
     each pixel, and the fine network starts by passing the coarse map on: one of its maps keeps the
-    positive part, one the negative, and the last layer takes the difference.
+    positive part, one the negative, and the last layer takes the difference. To both, the other
+    weights of the last layer, drawn ten times smaller than He's, add something random.
 
     Args:
-        model: changed in place; its buffer `mean_depth` becomes the frames' mean depth picture.
+        model: changed in place; its buffer `mean_depth` becomes the frames' mean depth picture. A
+            pixel that is valid in no frame gets the mean over all pixels.
         frames: of the training set.
-        generator: of the random weights.
+        generator: of the random weights; on the model's device.
+
+    Raises:
+        ValueError: the frames are too small, or have no valid pixel.
     """
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
             nn.init.zeros_(layer.bias)
-    _, depth, valid = frames
-    size = model.architecture.coarse_input
-    depth, valid = (output_grid(centre_crop(part, size)) for part in (depth, valid))
-    count = valid.sum(0, keepdim=True).clamp(min=1)
-    log_depth = torch.where(valid, depth, 1.0).log().sum(0, keepdim=True) / count
+    architecture = model.architecture
+    top, left = architecture.skipped
+    depth, valid = (
+        output_grid(centre_crop(part, architecture.coarse_input)[..., top:, left:])
+        for part in frames[1:]
+    )
+    mean_depth = _mean_picture(depth, valid)
+    log_depth = _mean_picture(torch.where(valid, depth, 1.0).log(), valid)
     with torch.no_grad():
-        model.coarse.mean_depth.copy_((depth * valid).sum(0, keepdim=True) / count)
+        model.coarse.mean_depth.copy_(mean_depth)
         model.coarse.output.weight.mul_(0.1)
         model.coarse.output.bias.copy_(log_depth.flatten())
         mixing, output = model.fine.mixing, model.fine.output
@@ -242,7 +257,20 @@ def initialise(model: EigenDepth, frames: Frames, generator: torch.Generator) ->
             output.weight[0, row, 2, 2] = sign
 
 
-def _check_size(images: Tensor, size: tuple[int, int]) -> None:
+def _mean_picture(maps: Tensor, valid: Tensor) -> Tensor:
+    """Mean over the images at each pixel, (1, 1, h, w); over everything where a pixel has none."""
+    if not valid.any():
+        raise ValueError("The frames have no valid depth where the networks see them.")
+    count = valid.sum(0, keepdim=True)
+    total = torch.where(valid, maps, 0.0).sum(0, keepdim=True)
+    return torch.where(count > 0, total / count.clamp(min=1), total.sum() / count.sum())
+
+
+def _check_images(images: Tensor, size: tuple[int, int]) -> None:
+    if not images.is_floating_point():
+        raise ValueError(
+            f"Expected images in [0, 1]; got {images.dtype}. `to_unit` turns uint8 into them."
+        )
     if images.ndim != 4 or images.shape[1] != 3 or images.shape[-2:] != size:
         raise ValueError(
             f"Expected images (B, 3, {size[0]}, {size[1]}); got {tuple(images.shape)}. "
@@ -293,7 +321,12 @@ def output_grid(maps: Tensor) -> Tensor:
     return maps[..., FIRST::STRIDE, FIRST::STRIDE][..., :height, :width]
 
 
-def to_frame(output: Tensor, frame: tuple[int, int], network_input: tuple[int, int]) -> Tensor:
+def to_frame(
+    output: Tensor,
+    frame: tuple[int, int],
+    network_input: tuple[int, int],
+    skipped: tuple[int, int] = (0, 0),
+) -> Tensor:
     """Enlarge an output map to a frame, bilinearly; beyond its border the border is repeated.
 
     The networks see the centre of a frame (`centre_crop`). A frame that is a whole number of times
@@ -304,20 +337,27 @@ def to_frame(output: Tensor, frame: tuple[int, int], network_input: tuple[int, i
         output: (B, 1, h, w).
         frame: height and width to reach.
         network_input: height and width of the networks' input.
+        skipped: `Architecture.skipped`, where the fine network sees less than the coarse one.
 
     Returns:
         (B, 1, H, W).
     """
-    shrunk = max(1, min(frame[0] // network_input[0], frame[1] // network_input[1]))
+    shrunk = _times_larger(frame, network_input)
     coordinates = []
-    for side, seen, cells in zip(frame, network_input, output.shape[-2:], strict=True):
-        corner = (side // shrunk - seen) // 2
+    for side, seen, before, cells in zip(
+        frame, network_input, skipped, output.shape[-2:], strict=True
+    ):
+        corner = (side // shrunk - seen) // 2 + before
         pixels = (torch.arange(side, device=output.device) + 0.5) / shrunk - 0.5 - corner
         cell = (pixels - FIRST) / STRIDE
         coordinates.append(2 * cell / (cells - 1) - 1)  # -1 and 1 are the outermost centres
     rows, columns = torch.meshgrid(*coordinates, indexing="ij")
     grid = torch.stack([columns, rows], dim=-1).expand(len(output), -1, -1, -1)
     return F.grid_sample(output, grid, padding_mode="border", align_corners=True)
+
+
+def _times_larger(frame: tuple[int, int], network_input: tuple[int, int]) -> int:
+    return max(1, min(frame[0] // network_input[0], frame[1] // network_input[1]))
 
 
 @torch.no_grad()
@@ -327,26 +367,52 @@ def predict(
     """Return the depth of frames by the mean picture, the coarse and the fine network.
 
     Args:
-        model: is put into eval mode for the call, and back.
+        model: its parts are put into eval mode for the call, and then back as they were.
         images: (N, 3, H, W), uint8 or in [0, 1]; their centre is what the networks see.
-        frame: height and width of the depth maps; None takes those of the images.
+        frame: height and width of the depth maps; None takes those of the images. Frames of
+            240 x 320, shrunk to 120 x 160 for the networks, may be asked for as they were.
         batch_size: images that go through the networks at once.
 
     Returns:
-        `mean`, `coarse` and `fine`: (N, 1, H, W) each, metres, on the CPU.
+        `mean`, `coarse` and `fine`: (N, 1, H, W) each, metres, on the CPU. `mean` is one picture,
+        expanded: clone it before writing into it.
+
+    Raises:
+        ValueError: the images are too small, or so large that a cut would lose most of them.
     """
-    was_training, device = model.training, model.coarse.mean_depth.device
+    architecture, device = model.architecture, model.coarse.mean_depth.device
+    size, frame = architecture.coarse_input, tuple(frame or images.shape[-2:])
+    _check_places(tuple(images.shape[-2:]), frame, size)
+
+    def depth_of(output: Tensor) -> Tensor:
+        return to_frame(output, frame, size, architecture.skipped).exp().cpu()
+
+    maps = {name: torch.empty(len(images), 1, *frame) for name in ("coarse", "fine")}
+    modes = [(part, part.training) for part in model.modules()]
     model.eval()
-    size = model.architecture.coarse_input
-    frame = frame or tuple(images.shape[-2:])
-    parts: dict[str, list[Tensor]] = {"mean": [], "coarse": [], "fine": []}
-    for batch in images.split(batch_size):
-        coarse, fine = model(to_unit(centre_crop(batch, size)).to(device))
-        mean = model.coarse.mean_depth.log().expand_as(coarse)
-        for name, output in (("mean", mean), ("coarse", coarse), ("fine", fine)):
-            parts[name].append(to_frame(output, frame, size).exp().cpu())
-    model.train(was_training)
-    return {name: torch.cat(maps) for name, maps in parts.items()}
+    try:
+        for start in range(0, len(images), batch_size):
+            batch = slice(start, start + batch_size)
+            outputs = model(to_unit(centre_crop(images[batch], size)).to(device))
+            for name, output in zip(maps, outputs, strict=True):
+                maps[name][batch] = depth_of(output)
+    finally:
+        for part, training in modes:
+            part.training = training
+    mean = depth_of(model.coarse.mean_depth.log()).expand(len(images), -1, -1, -1)
+    return {"mean": mean, **maps}
+
+
+def _check_places(images: tuple[int, int], frame: tuple[int, int], size: tuple[int, int]) -> None:
+    """Raise unless `to_frame` puts the output of these images where they lie in the frame."""
+    times = _times_larger(frame, size)
+    if images not in (size, (frame[0] // times, frame[1] // times)):
+        raise ValueError(
+            f"Images of {images[0]} x {images[1]} pixels do not go with depth maps of "
+            f"{frame[0]} x {frame[1]}: the network was made for images a little larger than "
+            f"{size[0]} x {size[1]}. Shrink the images by a whole number first; `frame` may then "
+            "be their former size."
+        )
 
 
 def to_unit(images: Tensor) -> Tensor:
@@ -453,7 +519,7 @@ def draw_batch(
     depths across an edge is the depth of nothing.
 
     Args:
-        frames: at least as large as the coarse network's input.
+        frames: at least as large as the coarse network's input; on the CPU.
         architecture: whose input and output sizes are made.
         count: how many.
         generator: of every choice.
@@ -500,10 +566,10 @@ def draw_batch(
     )
     pictures = (pictures * uniform(*augmentation.colour, 3, 1, 1)).clamp(0, 1)
     height, width = architecture.output_size
-    below, beside = size[0] - architecture.fine_input[0], size[1] - architecture.fine_input[1]
+    top, left = architecture.skipped
     cells = positions(
-        below + FIRST + STRIDE * torch.arange(height, dtype=torch.float32),
-        beside + FIRST + STRIDE * torch.arange(width, dtype=torch.float32),
+        top + FIRST + STRIDE * torch.arange(height, dtype=torch.float32),
+        left + FIRST + STRIDE * torch.arange(width, dtype=torch.float32),
     )
     masked = torch.where(valid[chosen], depth[chosen].float(), 0.0)
     drawn = F.grid_sample(masked, cells, mode="nearest", align_corners=True)  # 0 outside the frame
@@ -568,10 +634,11 @@ class DepthMetrics:
 
     def _add_image(self, predicted: Tensor, true: Tensor) -> None:
         for name, values in (("prediction", predicted), ("truth", true)):
-            if not (torch.isfinite(values) & (values > 0)).all():
+            bad = ~(torch.isfinite(values) & (values > 0))
+            if bad.any():
                 raise ValueError(
-                    f"The {name} has a depth of {values.min():.3g} m at a valid pixel; depths must "
-                    "be positive and finite. Mask missing depth out, and predict log depth."
+                    f"The {name} has a depth of {values[bad][0]:.3g} m at a valid pixel; depths "
+                    "must be positive and finite. Mask missing depth out, and predict log depth."
                 )
         ratio = torch.maximum(predicted / true, true / predicted)
         error, d = predicted - true, predicted.log() - true.log()
@@ -670,10 +737,16 @@ def collapse_check(prediction: Tensor, truth: Tensor, valid: Tensor) -> dict[str
         `spread` and `true_spread`: the standard deviation across images of the mean log depth, of
         the prediction and of the truth; `correlation` of the two means. A collapsed network has a
         spread near zero.
+
+    Raises:
+        ValueError: fewer than two images have a valid pixel.
     """
-    count = valid.sum(dim=(1, 2, 3)).clamp(min=1)
+    count = valid.sum(dim=(1, 2, 3))
+    seen = count > 0
+    if seen.sum() < 2:
+        raise ValueError("A spread takes two images with valid pixels, or more.")
     means = [
-        torch.where(valid, maps, 1.0).log().sum(dim=(1, 2, 3)) / count
+        (torch.where(valid, maps, 1.0).log().sum(dim=(1, 2, 3)) / count)[seen]
         for maps in (prediction, truth)
     ]
     spread, true_spread = (values.std().item() for values in means)
@@ -714,7 +787,7 @@ def evaluate(model: EigenDepth, frames: Frames, crop: bool = False) -> dict[str,
             metrics.add(predicted[name], truth, masks[place])
         coarser = slice(None, None, 4)  # the spread across images needs no more pixels
         for name, maps in (*predicted.items(), ("depth", truth), ("valid", mask)):
-            kept[name].append(maps[..., coarser, coarser])
+            kept[name].append(maps[..., coarser, coarser].clone())
     thinned = {name: torch.cat(maps) for name, maps in kept.items()}
     table: dict[str, Any] = {"frames": len(images)}
     for name in names:
