@@ -130,30 +130,29 @@ def _cached() -> Path:
 
 def _accept(draft: Path) -> None:
     """Check downloaded files; if they are not the set, delete them and raise `DownloadError`."""
+    record = _cached().with_name(f"{NYU}.json")
+    known = json.loads(record.read_text(encoding="utf-8"))["files"] if record.is_file() else None
+    hashes = {name: _sha256(draft / name) for name in SOURCES}
     try:
+        with h5py.File(draft / MAT) as file:
+            frames = len(file["images"])
         for split in FRAMES:
-            with h5py.File(draft / MAT) as file:
-                _read_split(draft, split, len(file["images"]))
-        _check_hashes(draft)
-    except (OSError, KeyError, ValueError, DownloadError) as error:
+            _read_split(draft, split, frames)
+        if known not in (None, hashes):
+            raise ValueError(f"its hashes are {hashes}; {record} has those of the first download.")
+    except (OSError, KeyError, ValueError) as error:  # OSError: h5py's word for another file
         shutil.rmtree(draft)
         raise DownloadError(
             f"What came is not {NYU}, and was deleted: {error}\n"
             f"Try again: python -m lessons_utils fetch {NYU}"
         ) from error
-
-
-def _check_hashes(draft: Path) -> None:
-    """Compare with the files of the first download, or record these: trust on first use."""
-    hashes = {}
-    for name in SOURCES:
-        with (draft / name).open("rb") as file:
-            hashes[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    record = _cached().with_name(f"{NYU}.json")
-    if not record.is_file():
+    if known is None:
         record_hashes(NYU, record, {"source": SOURCES[MAT].url, "files": hashes})
-    elif (known := json.loads(record.read_text(encoding="utf-8"))["files"]) != hashes:
-        raise DownloadError(f"the files differ from those recorded in {record}: {known}, {hashes}.")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read_mat(mat: Path, split: str) -> Frames:
@@ -177,7 +176,7 @@ def _read_mat(mat: Path, split: str) -> Frames:
 def _read_folder(folder: Path, split: str) -> Frames:
     pairs = find_pairs(folder)
     path = folder / "splits.json"
-    chosen = json.loads(path.read_text(encoding="utf-8"))[split]
+    chosen = json.loads(path.read_text(encoding="utf-8")).get(split, [])
     _check_split(path, split, chosen, len(pairs))
     return read_pairs([pairs[frame] for frame in chosen], depth_scale=1000)
 
@@ -197,10 +196,11 @@ def _read_split(folder: Path, split: str, frames: int) -> list[int]:
 
 
 def _check_split(path: Path, split: str, chosen: Sequence[int], frames: int) -> None:
-    if len(set(chosen)) != FRAMES[split] or frames != sum(FRAMES.values()):
+    there = set(chosen) & set(range(frames))
+    if not len(there) == len(chosen) == FRAMES[split] or frames != sum(FRAMES.values()):
         raise ValueError(
-            f"{path} names {len(set(chosen))} of {frames} frames for {split}; the official split "
-            f"has {FRAMES[split]} of {sum(FRAMES.values())}."
+            f"{path} chooses {len(there)} of {frames} frames for {split}; the official split "
+            f"chooses {FRAMES[split]} of {sum(FRAMES.values())}."
         )
 
 

@@ -153,8 +153,9 @@ def scale_intrinsics(intrinsics: Tensor, factor: float) -> Tensor:
     """Return the intrinsics of resized frames: of a half, factor 0.5, as from `halve_frames`.
 
     Pixel centres lie at whole numbers, so that a picture begins at -0.5: a point at x comes to
-    (x + 0.5) * factor - 0.5. This is for averaged or interpolated pictures. A depth map of which
-    every second pixel was taken is displaced against them (see `halve_frames`).
+    (x + 0.5) * factor - 0.5. This is right for averaged or interpolated pictures. The depth that
+    `halve_frames` takes lies at (x - 1) / 2 instead, a quarter of a new pixel beside the picture:
+    too little to matter beside a sensor's own errors.
 
     Args:
         intrinsics: (3, 3): focal lengths on the diagonal, principal point in the last column, in
