@@ -1,0 +1,739 @@
+"""The course's ray caster: planes, boxes, cylinders and spheres, lit by lamps, in NumPy alone.
+
+World: right-handed, in metres, with the camera's own axes: x to the right, y **down**, z forward.
+What lies above the origin has negative y. A turn by `yaw` turns z towards x. A camera looks along
+its z axis, has x to the right and y down in the picture, pixel centres at whole numbers, and
+stands in the world by `camera_to_world`, a proper rotation and a position; the identity looks
+along the world's z. A ray's direction is scaled to z = 1 in the camera, so the ray's parameter at
+a hit **is** the z-depth.
+
+The frame is cut into tiles of 8 x 8 pixels. For each tile, NumPy looks at only those shapes whose
+outline touches the tile, all tiles at once; shadows are found in the same way, from the lamp.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lessons_utils.scenes import textures
+
+Array = NDArray[np.float32]
+
+PLANE, BOX, CYLINDER, SPHERE = range(4)
+TILE = 8
+NEAR = 1e-4
+"""A hit nearer than this, in ray parameters, is the surface that the ray starts on."""
+
+LIFT = 2e-3
+"""Shadow rays start this far above a surface, in metres."""
+
+_TINY = np.float32(1e-20)  # added to directions, so that none is zero
+_CHUNK = 700  # pairs of tile and shape looked at together: fits the processor's cache
+_F = np.float32
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera.
+
+    Attributes:
+        K: (3, 3) intrinsics in pixels.
+        camera_to_world: (4, 4) proper rotation and position in metres.
+        height: rows of the frame.
+        width: columns of the frame.
+    """
+
+    K: Array
+    camera_to_world: Array
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What a camera sees.
+
+    Attributes:
+        rgb: (H, W, 3) float32, sRGB in [0, 1].
+        depth: (H, W) float32, z-depth in metres, exact; infinite where nothing is hit.
+        normals: (H, W, 3) float32, unit length, world axes, towards the camera; 0 where nothing is.
+        instances: (H, W) int32, number of the thing that is seen; 0 where nothing is.
+        names: what the things are: `names[instances[v, u]]`.
+        K: (3, 3) float32 intrinsics in pixels.
+        camera_to_world: (4, 4) float32, proper rotation and position in metres.
+    """
+
+    rgb: Array
+    depth: Array
+    normals: Array
+    instances: NDArray[np.int32]
+    names: tuple[str, ...]
+    K: Array
+    camera_to_world: Array
+
+    @property
+    def points(self) -> Array:
+        """(H, W, 3) float32: the seen points in the world, in metres."""
+        height, width = self.depth.shape
+        rays = directions(Camera(self.K, self.camera_to_world, height, width))
+        return self.camera_to_world[:3, 3] + rays * self.depth[..., None]
+
+
+@dataclass(frozen=True)
+class Material:
+    """How a surface looks.
+
+    Attributes:
+        texture: its name in the scene's bank.
+        tint: sRGB colour that the texture is multiplied by; may exceed 1 a little.
+        repeat: metres per repeat of the texture.
+        emission: light that the surface gives by itself, in multiples of its colour.
+        fit: True stretches the texture once over each face, instead of repeating it.
+    """
+
+    texture: str = "plain"
+    tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    repeat: float = 1.0
+    emission: float = 0.0
+    fit: bool = False
+
+
+@dataclass(frozen=True)
+class Light:
+    """A lamp, small enough to be a point.
+
+    Attributes:
+        position: in the world, metres.
+        colour: linear RGB; 1 lights a surface fully at a metre or so.
+        facing: direction that it shines in, for a window; None shines everywhere.
+    """
+
+    position: tuple[float, float, float]
+    colour: tuple[float, float, float]
+    facing: tuple[float, float, float] | None = None
+
+
+@dataclass
+class Scene:
+    """Things in a world: planes, boxes, upright cylinders and spheres, and the light on them.
+
+    A plane is seen from the side that its normal points to; a room is six of them.
+
+    Attributes:
+        bank: the textures.
+        ambient: linear RGB of the light that comes from everywhere.
+        lights: the lamps.
+        sky: linear RGB where a ray hits nothing.
+        names: names of the things, by number; 0 is what is not there.
+    """
+
+    bank: textures.TextureBank
+    ambient: tuple[float, float, float] = (0.3, 0.3, 0.3)
+    lights: list[Light] = field(default_factory=list)
+    sky: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    names: list[str] = field(default_factory=lambda: ["nothing"])
+    _shapes: list[tuple] = field(default_factory=list)
+    _materials: list[Material] = field(default_factory=list)
+    _arrays: _Shapes | None = None
+
+    def thing(self, name: str) -> int:
+        """Begin a new thing and return its number; shapes are added to it by that number."""
+        self.names.append(name)
+        return len(self.names) - 1
+
+    def plane(
+        self, point: ArrayLike, normal: ArrayLike, material: Material, thing: int, spin: float = 0
+    ) -> None:
+        """Add an endless plane; `spin` turns its texture, in radians."""
+        normal = np.asarray(normal, float) / np.linalg.norm(normal)
+        self._add(PLANE, point, normal, spin, material, thing, False)
+
+    def box(
+        self,
+        centre: ArrayLike,
+        size: ArrayLike,
+        yaw: float,
+        material: Material,
+        thing: int,
+        shadow: bool = True,
+    ) -> None:
+        """Add a box, `size` its full lengths along x, y, z before it is turned by `yaw`."""
+        self._add(BOX, centre, np.asarray(size, float) / 2, yaw, material, thing, shadow)
+
+    def cylinder(
+        self,
+        centre: ArrayLike,
+        radius: float,
+        height: float,
+        material: Material,
+        thing: int,
+        shadow: bool = True,
+    ) -> None:
+        """Add an upright cylinder with its two lids."""
+        half = (radius, height / 2, radius)
+        self._add(CYLINDER, centre, half, 0.0, material, thing, shadow)
+
+    def sphere(
+        self,
+        centre: ArrayLike,
+        radius: float,
+        material: Material,
+        thing: int,
+        shadow: bool = True,
+    ) -> None:
+        """Add a sphere."""
+        self._add(SPHERE, centre, (radius,) * 3, 0.0, material, thing, shadow)
+
+    def _add(
+        self,
+        kind: int,
+        centre: ArrayLike,
+        half: ArrayLike,
+        yaw: float,
+        material: Material,
+        thing: int,
+        shadow: bool,
+    ) -> None:
+        self._shapes.append((kind, *centre, *half, yaw, thing, shadow))
+        self._materials.append(material)
+        self._arrays = None
+
+    @property
+    def shapes(self) -> _Shapes:
+        """The shapes as arrays, one row each."""
+        if self._arrays is None:
+            self._arrays = _Shapes(self._shapes, self._materials, self.bank)
+        return self._arrays
+
+
+class _Shapes:
+    """The shapes of a scene, one row each, in the order in which they were added."""
+
+    def __init__(
+        self, rows: list[tuple], materials: list[Material], bank: textures.TextureBank
+    ) -> None:
+        table = np.array(rows, np.float64).reshape(-1, 10)
+        self.kind = table[:, 0].astype(np.int8)
+        self.centre = table[:, 1:4].astype(_F)
+        self.half = table[:, 4:7].astype(_F)
+        """Half lengths; of a plane, its normal."""
+        self.yaw = table[:, 7]
+        self.cos, self.sin = np.cos(self.yaw).astype(_F), np.sin(self.yaw).astype(_F)
+        self.thing = table[:, 8].astype(np.int32)
+        self.shadow = table[:, 9] > 0
+        self.texture = np.array([bank.index(m.texture) for m in materials], np.int32)
+        self.tint = textures.to_linear([m.tint for m in materials]).reshape(-1, 3)
+        self.repeat = np.array([m.repeat for m in materials], _F)
+        self.emission = np.array([m.emission for m in materials], _F)
+        self.fit = np.array([m.fit for m in materials], bool)
+
+    def of_kind(self, kind: int) -> NDArray[np.intp]:
+        return np.flatnonzero(self.kind == kind)
+
+    def corners(self) -> Array:
+        """(shapes, 8, 3): the corners of the boxes around the shapes."""
+        signs = np.array([[a, b, c] for a in (-1, 1) for b in (-1, 1) for c in (-1, 1)], _F)
+        x, y, z = np.moveaxis(signs * self.half[:, None], 2, 0)
+        cos, sin = self.cos[:, None], self.sin[:, None]
+        return np.stack([cos * x + sin * z, y, cos * z - sin * x], 2) + self.centre[:, None]
+
+
+# Rays --------------------------------------------------------------------------------------------
+
+
+def pose(eye: ArrayLike, yaw: float, pitch: float = 0.0, roll: float = 0.0) -> Array:
+    """Return a camera's (4, 4) `camera_to_world`.
+
+    Args:
+        eye: position, metres.
+        yaw: turn to the right, radians; 0 looks along z.
+        pitch: look up, radians.
+        roll: tilt to the right, radians.
+    """
+    (cy, sy), (cp, sp), (cr, sr) = ((math.cos(a), math.sin(a)) for a in (yaw, pitch, roll))
+    turn = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    look = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+    tilt = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+    matrix = np.eye(4)
+    matrix[:3, :3] = turn @ look @ tilt
+    matrix[:3, 3] = eye
+    return matrix.astype(_F)
+
+
+def intrinsics(height: int, width: int, field_of_view: float) -> Array:
+    """Return K, (3, 3), of a camera with square pixels that looks through the middle.
+
+    Args:
+        height: rows.
+        width: columns.
+        field_of_view: from the left edge to the right, degrees.
+    """
+    focal = width / 2 / math.tan(math.radians(field_of_view) / 2)
+    matrix = [[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]]
+    return np.array(matrix, _F)
+
+
+def directions(camera: Camera) -> Array:
+    """Return (H, W, 3): each pixel's ray in world axes, scaled to z = 1 in the camera."""
+    return np.stack(_directions(camera, camera.height, camera.width), axis=2)
+
+
+def _directions(camera: Camera, height: int, width: int) -> list[Array]:
+    matrix, rotation = camera.K, camera.camera_to_world[:3, :3]
+    x = ((np.arange(width, dtype=_F) - matrix[0, 2]) / matrix[0, 0])[None]
+    y = ((np.arange(height, dtype=_F) - matrix[1, 2]) / matrix[1, 1])[:, None]
+    return [x * row[0] + (y * row[1] + row[2]) for row in rotation]
+
+
+@dataclass(frozen=True)
+class _Tiling:
+    """How a frame is cut into tiles; it is filled up to whole tiles on the right and below."""
+
+    height: int
+    width: int
+
+    @property
+    def rows(self) -> int:
+        return -(-self.height // TILE)
+
+    @property
+    def columns(self) -> int:
+        return -(-self.width // TILE)
+
+    def cut(self, frame: Array) -> Array:
+        """(rows * 8, columns * 8) -> (tiles, 64)."""
+        blocks = frame.reshape(self.rows, TILE, self.columns, TILE).swapaxes(1, 2)
+        return np.ascontiguousarray(blocks).reshape(-1, TILE * TILE)
+
+    def join(self, tiles: NDArray) -> NDArray:
+        """(tiles, 64, ...) -> (H, W, ...)."""
+        rest = tiles.shape[2:]
+        blocks = tiles.reshape(self.rows, self.columns, TILE, TILE, *rest).swapaxes(1, 2)
+        frame = blocks.reshape(self.rows * TILE, self.columns * TILE, *rest)
+        return np.ascontiguousarray(frame[: self.height, : self.width])
+
+
+# Where rays meet shapes --------------------------------------------------------------------------
+# Each takes rays that start at `origin` (3 numbers) relative to nothing, with `ray` (x, y, z, each
+# (pairs, 64)), and rows of shapes; it returns the ray's parameter at the first hit, or infinity.
+
+
+def _meet_planes(shapes: _Shapes, rows: NDArray, origin: Array, ray: list[Array]) -> Array:
+    normal = shapes.half[rows][:, None]
+    away = ((shapes.centre[rows] - origin) * shapes.half[rows]).sum(1)[:, None]
+    speed = ray[0] * normal[..., 0] + ray[1] * normal[..., 1] + ray[2] * normal[..., 2]
+    return np.where(speed < 0, away / np.minimum(speed, -_TINY), np.inf).astype(_F)
+
+
+def _meet_boxes(shapes: _Shapes, rows: NDArray, origin: Array, ray: list[Array]) -> Array:
+    cos, sin = shapes.cos[rows][:, None], shapes.sin[rows][:, None]
+    start = (origin - shapes.centre[rows]).T[..., None]
+    starts = (cos * start[0] - sin * start[2], start[1], sin * start[0] + cos * start[2])
+    rays = (cos * ray[0] - sin * ray[2], ray[1], sin * ray[0] + cos * ray[2])
+    enter = leave = None
+    for begin, direction, half in zip(starts, rays, shapes.half[rows].T[..., None], strict=True):
+        inverse = 1 / (direction + _TINY)
+        middle, reach = begin * inverse, half * np.abs(inverse)
+        first, last = -reach - middle, reach - middle
+        enter = first if enter is None else np.maximum(enter, first, out=enter)
+        leave = last if leave is None else np.minimum(leave, last, out=leave)
+    enter[(enter > leave) | (enter < NEAR)] = np.inf
+    return enter
+
+
+def _meet_cylinders(shapes: _Shapes, rows: NDArray, origin: Array, ray: list[Array]) -> Array:
+    x, y, z = (origin - shapes.centre[rows]).T[..., None]
+    radius, half, _ = shapes.half[rows].T[..., None]
+    square = ray[0] ** 2 + ray[2] ** 2 + _TINY
+    along = x * ray[0] + z * ray[2]
+    beside = x * ray[2] - z * ray[0]
+    room = square * radius**2 - beside**2
+    root = np.sqrt(np.maximum(room, 0))
+    inverse = 1 / (ray[1] + _TINY)
+    middle, reach = y * inverse, half * np.abs(inverse)
+    enter = np.maximum((-along - root) / square, -reach - middle)
+    leave = np.minimum((root - along) / square, reach - middle)
+    enter[(enter > leave) | (enter < NEAR) | (room <= 0)] = np.inf
+    return enter
+
+
+def _meet_spheres(shapes: _Shapes, rows: NDArray, origin: Array, ray: list[Array]) -> Array:
+    x, y, z = (origin - shapes.centre[rows]).T[..., None]
+    radius = shapes.half[rows][:, :1]
+    square = ray[0] ** 2 + ray[1] ** 2 + ray[2] ** 2
+    along = x * ray[0] + y * ray[1] + z * ray[2]
+    beside = (x * ray[1] - y * ray[0]) ** 2
+    beside += (y * ray[2] - z * ray[1]) ** 2
+    beside += (z * ray[0] - x * ray[2]) ** 2
+    room = square * radius**2 - beside
+    hit = (-along - np.sqrt(np.maximum(room, 0))) / square
+    hit[(room <= 0) | (hit < NEAR)] = np.inf
+    return hit
+
+
+_MEET: dict[int, Callable] = {
+    PLANE: _meet_planes,
+    BOX: _meet_boxes,
+    CYLINDER: _meet_cylinders,
+    SPHERE: _meet_spheres,
+}
+
+
+def _first_hits(
+    shapes: _Shapes, origin: Array, rays: list[Array], touched: NDArray[np.bool_]
+) -> tuple[Array, NDArray[np.int32]]:
+    """Return the nearest hit of every ray of every tile, and the shape that is hit.
+
+    Args:
+        shapes: the scene's shapes.
+        origin: (3,) where all rays start.
+        rays: x, y and z of the directions, each (tiles, 64).
+        touched: (tiles, shapes) where a tile's rays might hit a shape.
+
+    Returns:
+        (tiles, 64) ray parameters, infinite without a hit; (tiles, 64) rows of shapes, or -1.
+    """
+    nearest = np.full(rays[0].shape, np.inf, _F)
+    hit = np.full(rays[0].shape, -1, np.int32)
+    for kind, meet in _MEET.items():
+        rows = shapes.of_kind(kind)
+        tile, column = np.nonzero(touched[:, rows])
+        for start in range(0, len(tile), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            tiles, row = tile[part], rows[column[part]]
+            met = meet(shapes, row, origin, [axis[tiles] for axis in rays])
+            _keep_nearest(met, tiles, row, nearest, hit)
+    return nearest, hit
+
+
+def _keep_nearest(
+    met: Array, tiles: NDArray, rows: NDArray, nearest: Array, hit: NDArray[np.int32]
+) -> None:
+    """Take over what is nearer than before; `tiles` is sorted, with several rows for each."""
+    first = np.flatnonzero(np.diff(tiles, prepend=-1))
+    best = np.minimum.reduceat(met, first, axis=0)
+    counts = np.diff(first, append=len(tiles))
+    winner = np.where(met == np.repeat(best, counts, axis=0), rows.astype(np.int32)[:, None], -1)
+    shape = np.maximum.reduceat(winner, first, axis=0)
+    where = tiles[first]
+    nearer = best < nearest[where]
+    nearest[where] = np.where(nearer, best, nearest[where])
+    hit[where] = np.where(nearer, shape, hit[where])
+
+
+def _seen_in_tiles(shapes: _Shapes, camera: Camera, tiling: _Tiling) -> NDArray[np.bool_]:
+    """Return (tiles, shapes): True where a shape's outline may touch a tile."""
+    matrix, to_world = camera.K, camera.camera_to_world
+    relative = shapes.corners() - to_world[:3, 3]
+    x, y, z = ((relative * axis).sum(2) for axis in to_world[:3, :3].T)
+    behind = z < 0.02
+    depth = np.maximum(z, 0.02)
+    spans = []
+    for axis, (side, count) in enumerate(((x, tiling.columns), (y, tiling.rows))):
+        pixel = side / depth * matrix[axis, axis] + matrix[axis, 2]
+        low = np.where(behind.any(1), -np.inf, pixel.min(1) - 0.5)
+        high = np.where(behind.any(1), np.inf, pixel.max(1) + 0.5)
+        edges = np.arange(count)[:, None] * TILE
+        spans.append((edges + TILE - 1 >= low) & (edges <= high))
+    columns, rows = spans
+    touched = rows[:, None] & columns[None] & ~behind.all(1)
+    touched[..., shapes.kind == PLANE] = True
+    return touched.reshape(-1, len(shapes.kind))
+
+
+# Light -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Hits:
+    """What the rays of a frame hit, cut into tiles; made by `cast`, lit by `shade`."""
+
+    camera: Camera
+    tiling: _Tiling
+    rays: list[Array]
+    """x, y, z of the directions, each (tiles, 64)."""
+    distance: Array
+    """(tiles, 64) z-depth."""
+    shape: NDArray[np.int32]
+    """(tiles, 64) rows of the scene's shapes, or -1."""
+
+    @property
+    def depth(self) -> Array:
+        """(H, W) z-depth in metres, infinite where nothing is hit."""
+        return self.tiling.join(self.distance)
+
+
+def cast(scene: Scene, camera: Camera) -> Hits:
+    """Send a ray through every pixel's centre and keep the nearest hit of each."""
+    tiling = _Tiling(camera.height, camera.width)
+    size = (tiling.rows * TILE, tiling.columns * TILE)
+    rays = [tiling.cut(axis) for axis in _directions(camera, *size)]
+    touched = _seen_in_tiles(scene.shapes, camera, tiling)
+    eye = camera.camera_to_world[:3, 3]
+    with np.errstate(over="ignore", invalid="ignore"):
+        distance, shape = _first_hits(scene.shapes, eye, rays, touched)
+    return Hits(camera, tiling, rays, distance, shape)
+
+
+@dataclass
+class _Surface:
+    """The surface points that are seen, flat: P pixels in the order of tiles."""
+
+    position: list[Array]
+    """x, y, z, each (P,), in the world."""
+    normal: list[Array]
+    shape: NDArray[np.int32]
+    colour: Array
+    """(P, 3) linear."""
+
+
+def shade(scene: Scene, hits: Hits) -> tuple[Array, Array]:
+    """Light the hits.
+
+    Returns:
+        (H, W, 3) linear light, 0 or more, and (H, W, 3) unit normals in world axes.
+    """
+    shapes, flat = scene.shapes, hits.shape.ravel()
+    seen = np.flatnonzero(flat >= 0)
+    surface = _surface(scene, hits, seen)
+    light = _ambient(scene, surface)
+    for lamp in scene.lights:
+        light += _lamp(scene, lamp, hits, seen, surface)
+    light += shapes.emission[surface.shape][:, None]
+    radiance = np.empty((flat.size, 3), _F)
+    radiance[:] = scene.sky
+    radiance[seen] = surface.colour * light
+    normals = np.zeros((flat.size, 3), _F)
+    normals[seen] = np.stack(surface.normal, axis=1)
+    tiles = (*hits.shape.shape, 3)
+    return hits.tiling.join(radiance.reshape(tiles)), hits.tiling.join(normals.reshape(tiles))
+
+
+def _surface(scene: Scene, hits: Hits, seen: NDArray) -> _Surface:
+    shapes, eye = scene.shapes, hits.camera.camera_to_world[:3, 3]
+    shape, distance = hits.shape.ravel()[seen], hits.distance.ravel()[seen]
+    rays = [axis.ravel()[seen] for axis in hits.rays]
+    position = [start + distance * ray for start, ray in zip(eye, rays, strict=True)]
+    normal = [np.empty_like(distance) for _ in range(3)]
+    u, v = np.empty_like(distance), np.empty_like(distance)
+    kinds = shapes.kind[shape]
+    for kind, describe in _DESCRIBE.items():
+        chosen = np.flatnonzero(kinds == kind)
+        if len(chosen):
+            part = describe(shapes, shape[chosen], [axis[chosen] for axis in position])
+            for whole, values in zip((*normal, u, v), part, strict=True):
+                whole[chosen] = values
+    length = np.sqrt(rays[0] ** 2 + rays[1] ** 2 + rays[2] ** 2)
+    slope = np.abs(sum(n * r for n, r in zip(normal, rays, strict=True))) / length
+    pixel = distance / (hits.camera.K[0, 0] * np.sqrt(np.maximum(slope, 0.05)))
+    fit = shapes.fit[shape]
+    whole_face = 2 * shapes.half[shape].max(1)
+    footprint = pixel / np.where(fit, whole_face, shapes.repeat[shape])
+    colour = scene.bank.sample(shapes.texture[shape], u, v, footprint.astype(_F), fit)
+    return _Surface(position, normal, shape, colour * shapes.tint[shape])
+
+
+def _shifted(shapes: _Shapes, shape: NDArray, u: Array, v: Array) -> tuple[Array, Array]:
+    """Metres on a surface -> repeats of its texture, begun elsewhere on every shape."""
+    repeat = shapes.repeat[shape]
+    return u / repeat + shape * _F(0.37), v / repeat + shape * _F(0.61)
+
+
+def _relative(shapes: _Shapes, shape: NDArray, position: list[Array]) -> list[Array]:
+    """World positions -> positions along the axes of their shapes."""
+    x, y, z = (axis - centre for axis, centre in zip(position, shapes.centre[shape].T, strict=True))
+    cos, sin = shapes.cos[shape], shapes.sin[shape]
+    return [cos * x - sin * z, y, sin * x + cos * z]
+
+
+# Each returns the normal's x, y, z and the texture's u, v at points on shapes of one kind.
+
+
+def _describe_planes(shapes: _Shapes, shape: NDArray, position: list[Array]) -> tuple:
+    normal = shapes.half[shape].T
+    level = np.abs(normal[1]) > 0.7
+    sideways = np.where(np.abs(normal[0]) > np.abs(normal[2]), position[2], position[0])
+    x, y = np.where(level, position[0], sideways), np.where(level, position[2], position[1])
+    cos, sin = shapes.cos[shape], shapes.sin[shape]
+    return (*normal, *_shifted(shapes, shape, cos * x - sin * y, sin * x + cos * y))
+
+
+def _describe_boxes(shapes: _Shapes, shape: NDArray, position: list[Array]) -> tuple:
+    local = _relative(shapes, shape, position)
+    half = shapes.half[shape].T
+    part = [axis / length for axis, length in zip(local, half, strict=True)]
+    size = np.abs(part)
+    on_x = (size[0] >= size[1]) & (size[0] >= size[2])
+    on_y = ~on_x & (size[1] >= size[2])
+    on_z = ~(on_x | on_y)
+    x, y, z = (
+        np.where(face, np.sign(axis), _F(0))
+        for face, axis in zip((on_x, on_y, on_z), part, strict=True)
+    )
+    u, v = _shifted(
+        shapes, shape, np.where(on_x, local[2], local[0]), np.where(on_y, local[2], local[1])
+    )
+    across, down = np.where(on_x, part[2], part[0]), np.where(on_y, part[2], part[1])
+    mirrored = np.where(on_x, -x, np.where(on_z, z, 1)) < 0  # pictures read from outside
+    fit = shapes.fit[shape]
+    u = np.where(fit, 0.5 + 0.5 * np.where(mirrored, -across, across), u)
+    v = np.where(fit, 0.5 + 0.5 * down, v)
+    cos, sin = shapes.cos[shape], shapes.sin[shape]
+    return cos * x + sin * z, y, cos * z - sin * x, u, v
+
+
+def _describe_cylinders(shapes: _Shapes, shape: NDArray, position: list[Array]) -> tuple:
+    x, y, z = _relative(shapes, shape, position)
+    radius, half, _ = shapes.half[shape].T
+    outside = x * x + z * z > (radius * (1 - 1e-3)) ** 2
+    lid = (np.abs(y) > half - 1e-4) & ~(outside & (np.abs(y) < half - 1e-6))
+    length = np.sqrt(x * x + z * z) + _TINY
+    normal = (
+        np.where(lid, 0, x / length),
+        np.where(lid, np.sign(y), 0),
+        np.where(lid, 0, z / length),
+    )
+    u = np.where(lid, x, np.arctan2(x, z) * radius)
+    return (*normal, *_shifted(shapes, shape, u, np.where(lid, z, y)))
+
+
+def _describe_spheres(shapes: _Shapes, shape: NDArray, position: list[Array]) -> tuple:
+    local = _relative(shapes, shape, position)
+    radius = shapes.half[shape, 0]
+    length = np.sqrt(sum(axis * axis for axis in local)) + _TINY
+    x, y, z = (axis / length for axis in local)
+    return x, y, z, *_shifted(shapes, shape, np.arctan2(x, z) * radius, local[1])
+
+
+_DESCRIBE: dict[int, Callable] = {
+    PLANE: _describe_planes,
+    BOX: _describe_boxes,
+    CYLINDER: _describe_cylinders,
+    SPHERE: _describe_spheres,
+}
+
+
+def _ambient(scene: Scene, surface: _Surface) -> Array:
+    """Light from everywhere: more from above, less near planes, where corners grow dark."""
+    shapes = scene.shapes
+    open_to = (0.85 - 0.15 * surface.normal[1]).astype(_F)
+    for row in shapes.of_kind(PLANE):
+        height = sum(
+            (axis - point) * normal
+            for axis, point, normal in zip(
+                surface.position, shapes.centre[row], shapes.half[row], strict=True
+            )
+        )
+        near = np.clip(1 - height * _F(1 / 0.7), 0, 1)
+        near[surface.shape == row] = 0
+        open_to *= 1 - _F(0.4) * near * near
+    return open_to[:, None] * np.asarray(scene.ambient, _F)
+
+
+def _lamp(scene: Scene, lamp: Light, hits: Hits, seen: NDArray, surface: _Surface) -> Array:
+    """Return the light (P, 3) that one lamp throws on the surface, shadows left out."""
+    position = np.asarray(lamp.position, _F)
+    way = [
+        axis + _F(LIFT) * normal - start
+        for axis, normal, start in zip(surface.position, surface.normal, position, strict=True)
+    ]
+    square = way[0] ** 2 + way[1] ** 2 + way[2] ** 2
+    strength = -sum(a * n for a, n in zip(way, surface.normal, strict=True))
+    strength = np.maximum(strength, 0) / np.sqrt(square) / (_F(0.5) + _F(0.4) * square)
+    if lamp.facing is not None:
+        ahead = sum(a * _F(f) for a, f in zip(way, lamp.facing, strict=True))
+        strength *= np.maximum(ahead, 0) / np.sqrt(square)
+    dim = 0.02  # too little to see: no shadow is looked for
+    rays = []
+    for axis in way:
+        whole = np.zeros(hits.shape.size, _F)
+        whole[seen] = axis
+        rays.append(whole.reshape(hits.shape.shape))
+    lit = np.zeros(hits.shape.size, bool)
+    lit[seen] = strength > dim
+    dark = _shadows(scene.shapes, position, rays, lit.reshape(hits.shape.shape))
+    strength = np.where(dark.ravel()[seen], 0, strength)
+    return strength[:, None] * np.asarray(lamp.colour, _F)
+
+
+def _shadows(
+    shapes: _Shapes, lamp: Array, rays: list[Array], lit: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Return (tiles, 64): True where something stands between the lamp and the surface."""
+    tiles = np.flatnonzero(lit.any(axis=1))
+    dark = np.zeros(lit.shape, bool)
+    if len(tiles):
+        rays = [axis[tiles] for axis in rays]
+        touched = _between(shapes, lamp, rays, lit[tiles])
+        with np.errstate(over="ignore", invalid="ignore"):
+            first, _ = _first_hits(shapes, lamp, rays, touched)
+        dark[tiles] = first < 1
+    return dark
+
+
+def _between(
+    shapes: _Shapes, lamp: Array, rays: list[Array], lit: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Return (tiles, shapes): True where a shape may throw its shadow on a tile.
+
+    Seen from the lamp, a tile and a shape each lie inside a cone; no shadow where they part.
+    """
+    length = np.sqrt(sum(axis * axis for axis in rays)) + _TINY
+    unit = [np.where(lit, axis / length, 0) for axis in rays]
+    mean = np.stack([axis.sum(1) for axis in unit], axis=1)
+    mean /= np.linalg.norm(mean, axis=1, keepdims=True) + _TINY
+    closeness = sum(axis * m[:, None] for axis, m in zip(unit, mean.T, strict=True))
+    tile_angle = np.arccos(np.clip(np.where(lit, closeness, 1).min(1), -1, 1))
+    far = np.where(lit, length, 0).max(1)
+    to_shape = shapes.centre - lamp
+    distance = np.linalg.norm(to_shape, axis=1) + _TINY
+    radius = np.where(shapes.kind == CYLINDER, np.hypot(shapes.half[:, 0], shapes.half[:, 1]), 0)
+    radius = np.where(shapes.kind == BOX, np.linalg.norm(shapes.half, axis=1), radius)
+    radius = np.where(shapes.kind == SPHERE, shapes.half[:, 0], radius)
+    shape_angle = np.where(distance > radius, np.arcsin(np.minimum(radius / distance, 1)), np.pi)
+    unit_shape = to_shape / distance[:, None]
+    cosine = sum(np.multiply.outer(a, b) for a, b in zip(mean.T, unit_shape.T, strict=True))
+    apart = np.arccos(np.clip(cosine, -1, 1))
+    near_enough = (distance - radius) < far[:, None]
+    touched = (apart <= tile_angle[:, None] + shape_angle + 1e-3) & near_enough
+    return touched & shapes.shadow
+
+
+# Pictures ----------------------------------------------------------------------------------------
+
+
+def exposure(radiance: Array, brightness: float) -> float:
+    """Return the factor that brings the mean sRGB value of linear light to `brightness`."""
+    mean = float((np.maximum(radiance, 0) ** (1 / textures.GAMMA)).mean())
+    return (brightness / max(mean, 1e-6)) ** textures.GAMMA
+
+
+def develop(radiance: Array, factor: float) -> Array:
+    """Return linear light times `factor` as sRGB in [0, 1], float32; what is brighter is white."""
+    return np.clip(radiance * _F(factor), 0, 1) ** _F(1 / textures.GAMMA)
+
+
+def picture(scene: Scene, hits: Hits, light: tuple[Array, Array], factor: float) -> Frame:
+    """Put together what `cast` and `shade` gave, at an exposure of `factor`."""
+    radiance, normals = light
+    things = np.append(scene.shapes.thing, 0).astype(np.int32)[hits.shape]
+    return Frame(
+        rgb=develop(radiance, factor),
+        depth=hits.depth,
+        normals=normals,
+        instances=hits.tiling.join(things),
+        names=tuple(scene.names),
+        K=hits.camera.K,
+        camera_to_world=hits.camera.camera_to_world,
+    )
+
+
+def render(scene: Scene, camera: Camera, factor: float = 1.0) -> Frame:
+    """Return what a camera sees; linear light is multiplied by the exposure `factor`."""
+    hits = cast(scene, camera)
+    return picture(scene, hits, shade(scene, hits), factor)
