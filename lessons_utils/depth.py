@@ -8,8 +8,7 @@ Fergus, ICCV 2015.
 A set of frames is a tuple `(images, depth, valid)`: uint8 (N, 3, H, W); float32 (N, 1, H, W),
 metres along the optical axis; bool (N, 1, H, W), where depth may be used. The networks take images
 in [0, 1] and return the natural logarithm of depth, a quarter as large as their input: the output
-at row m, column n belongs to row 4 m + 5, column 4 n + 5 of the input, the centre of what the first
-fine layer sees there.
+at row m, column n belongs to row 4 m + 5, column 4 n + 5 of the input, as in the authors' code.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ class Architecture:
     """Sizes of the two networks; the defaults are the paper's (its figure 1).
 
     What the figure's sizes imply but it does not print: pooling after Coarse 1 is 2 x 2, after
-    Coarse 2 and Coarse 5 it is 3 x 3 with stride 2 (lesson 06).
+    Coarse 2, Coarse 5 and Fine 1 it is 3 x 3 with stride 2 (lessons 06 and 07).
     """
 
     coarse_input: tuple[int, int] = (228, 304)
@@ -142,9 +141,10 @@ class CoarseNetwork(nn.Module):
 class FineNetwork(nn.Module):
     """Sharpens the coarse map with what it sees close by (lesson 07; paper, 3.1.2).
 
-    Convolutions only: an output pixel sees 43 x 43 pixels of the picture and, through the coarse
-    map that joins the first layer's maps, a summary of all the rest. (The paper says 45 x 45. That
-    would take 3 x 3 pooling after the first layer; its figure prints the 2 x 2 used here.)
+    Convolutions only: an output pixel sees 45 x 45 pixels of the picture and, through the coarse
+    map that joins the first layer's maps, a summary of all the rest. Pooling after the first layer
+    is 3 x 3 with stride 2, as in the authors' code; the 2 x 2 of the paper's figure gives the same
+    sizes, but a view of 43 x 43, not the 45 x 45 of its text.
 
     Args:
         architecture: the sizes.
@@ -179,7 +179,8 @@ class FineNetwork(nn.Module):
         expected = (len(images), 1, *self.architecture.output_size)
         if coarse.shape != expected:
             raise ValueError(f"Expected a coarse map {expected}; got {tuple(coarse.shape)}.")
-        edges = F.max_pool2d(F.relu(self.edges(_normalised(images))), 2)
+        edges = F.relu(self.edges(_normalised(images)))
+        edges = F.max_pool2d(edges, 3, stride=2, ceil_mode=True)
         joined = torch.cat([edges, coarse], dim=1)
         return self.output(F.relu(self.mixing(joined)))
 
@@ -405,6 +406,7 @@ def predict(
 
 def _check_places(images: tuple[int, int], frame: tuple[int, int], size: tuple[int, int]) -> None:
     """Raise unless `to_frame` puts the output of these images where they lie in the frame."""
+    _crop_corner(images, size)  # raises where the images are too small
     times = _times_larger(frame, size)
     if images not in (size, (frame[0] // times, frame[1] // times)):
         raise ValueError(
@@ -766,34 +768,35 @@ def evaluate(model: EigenDepth, frames: Frames, crop: bool = False) -> dict[str,
         crop: score only what papers score of a NYU frame (`eigen_crop`).
 
     Returns:
-        `mean`, `coarse` and `fine`, each a table of the eight `METRICS` and, measured on their own,
-        `near_edges` and `elsewhere` (`abs_rel` and `rmse_log` within 2 pixels of a jump of depth,
-        and farther away) and `collapse` (see `collapse_check`); `frames`, their number.
+        `mean`, `coarse` and `fine`: each a table of the eight `METRICS`; `edges` and `elsewhere`:
+        of each of the three, `abs_rel` and `rmse_log` within 2 pixels of a jump of depth, and
+        farther away; `collapse`: of each, see `collapse_check`; `frames`: their number.
     """
     images, depth, valid = frames
-    names = ("mean", "coarse", "fine")
-    places = ("everywhere", "near_edges", "elsewhere")
-    sums = {(name, place): DepthMetrics() for name in names for place in places}
+    names, places = ("mean", "coarse", "fine"), ("everywhere", "edges", "elsewhere")
+    sums = {(place, name): DepthMetrics() for place in places for name in names}
     kept: dict[str, list[Tensor]] = {name: [] for name in (*names, "depth", "valid")}
-    for batch in range(0, len(images), 32):
-        part = slice(batch, batch + 32)
+    for start in range(0, len(images), 32):
+        part = slice(start, start + 32)
         truth, mask = depth[part], valid[part]
         if crop:
             mask = mask & eigen_crop(*truth.shape[-2:])
-        edges = near_edges(truth) & mask
-        masks = dict(zip(places, (mask, edges, mask & ~edges), strict=True))
+        edges = near_edges(truth)
+        masks = {"everywhere": mask, "edges": mask & edges, "elsewhere": mask & ~edges}
         predicted = predict(model, images[part], frame=tuple(truth.shape[-2:]))
-        for (name, place), metrics in sums.items():
+        for (place, name), metrics in sums.items():
             metrics.add(predicted[name], truth, masks[place])
-        coarser = slice(None, None, 4)  # the spread across images needs no more pixels
         for name, maps in (*predicted.items(), ("depth", truth), ("valid", mask)):
-            kept[name].append(maps[..., coarser, coarser].clone())
+            kept[name].append(maps[..., ::4, ::4])  # enough to tell one picture from another
     thinned = {name: torch.cat(maps) for name, maps in kept.items()}
-    table: dict[str, Any] = {"frames": len(images)}
-    for name in names:
-        table[name] = sums[name, "everywhere"].result()
-        for place in places[1:]:
-            result = sums[name, place].result()
-            table[name][place] = {metric: result[metric] for metric in ("abs_rel", "rmse_log")}
-        table[name]["collapse"] = collapse_check(thinned[name], thinned["depth"], thinned["valid"])
-    return table
+    results = {key: metrics.result() for key, metrics in sums.items()}
+    table: dict[str, Any] = {name: results["everywhere", name] for name in names}
+    for place in ("edges", "elsewhere"):
+        table[place] = {
+            name: {metric: results[place, name][metric] for metric in ("abs_rel", "rmse_log")}
+            for name in names
+        }
+    table["collapse"] = {
+        name: collapse_check(thinned[name], thinned["depth"], thinned["valid"]) for name in names
+    }
+    return {**table, "frames": len(images)}
