@@ -787,7 +787,7 @@ def evaluate(model: EigenDepth, frames: Frames, crop: bool = False) -> dict[str,
         for (place, name), metrics in sums.items():
             metrics.add(predicted[name], truth, masks[place])
         for name, maps in (*predicted.items(), ("depth", truth), ("valid", mask)):
-            kept[name].append(maps[..., ::4, ::4])  # enough to tell one picture from another
+            kept[name].append(maps[..., ::4, ::4].clone())  # enough to tell pictures apart
     thinned = {name: torch.cat(maps) for name, maps in kept.items()}
     results = {key: metrics.result() for key, metrics in sums.items()}
     table: dict[str, Any] = {name: results["everywhere", name] for name in names}
