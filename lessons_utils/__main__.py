@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from lightning_fabric import Fabric
 
-from lessons_utils import checkpoints, datasets, recipes, runtime, superres
+from lessons_utils import checkpoints, datasets, depth, recipes, runtime, superres
 
 
 def doctor(options: argparse.Namespace) -> int:
@@ -55,7 +55,8 @@ def _describe_cache() -> str:
 def _verify_checkpoints() -> str:
     names = checkpoints.checkpoint_names()
     for name in names:
-        checkpoints.load(name, superres.SRCNN(**checkpoints.load_card(name).architecture))
+        build = superres.SRCNN if name in recipes.SUPER_RESOLUTION else depth.EigenDepth
+        checkpoints.load(name, build(**checkpoints.load_card(name).architecture))
     return f"{len(names)} verified"
 
 
@@ -85,7 +86,14 @@ def train(options: argparse.Namespace) -> int:
         precision=options.precision or runtime.best_precision(options.accelerator),
     )
     fabric.launch()
-    card = recipes.train_super_resolution(
+    if options.name in recipes.SUPER_RESOLUTION:
+        train_by_recipe = recipes.train_super_resolution
+    elif options.name in recipes.DEPTH:
+        train_by_recipe = recipes.train_depth
+    else:
+        names = ", ".join([*recipes.SUPER_RESOLUTION, *recipes.DEPTH])
+        raise ValueError(f"No recipe is named {options.name!r}. There are: {names}.")
+    card = train_by_recipe(
         options.name,
         out=options.out,
         runs=options.runs,
@@ -100,7 +108,9 @@ def train(options: argparse.Namespace) -> int:
 
 
 def evaluate(options: argparse.Namespace) -> int:
-    """Measure a network on a folder of pictures, or on Set5."""
+    """Measure a network: SRCNN on a folder of pictures or Set5, a depth network on test frames."""
+    if options.name in recipes.DEPTH:
+        return _evaluate_depth(options)
     model, scale = recipes.load_for_evaluation(options.name, options.weights, options.scale)
     if options.images:
         images = datasets.image_folder(options.images)
@@ -114,6 +124,25 @@ def evaluate(options: argparse.Namespace) -> int:
     for name, row in [*scores["per_image"].items(), ("mean", scores)]:
         bicubic = f"{row['bicubic_psnr']:.2f} dB {row['bicubic_ssim']:.4f}"
         print(f"{name:20} {bicubic:>16} {row['psnr']:>11.2f} dB {row['ssim']:.4f}")
+    return 0
+
+
+def _evaluate_depth(options: argparse.Namespace) -> int:
+    if options.images or options.scale:
+        raise ValueError("--images and --scale are for super-resolution; depth takes --data DIR.")
+    data = recipes.DEPTH[options.name].data
+    if data == "rooms" and options.data:
+        raise ValueError(f"{options.name} is measured on rendered rooms; leave --data out.")
+    model = recipes.load_eigen(options.name, options.weights)
+    frames = recipes.test_frames(data, options.data)
+    scores = depth.evaluate(model.to(runtime.choose_device()), frames, crop=data == "nyu")
+    if options.json:
+        print(json.dumps({"name": options.name, **scores}))
+        return 0
+    print(f"{scores['frames']} frames{'mean':>16} {'coarse':>8} {'fine':>8}")
+    for metric in depth.METRICS:
+        row = "".join(f"{scores[name][metric]:9.3f}" for name in ("mean", "coarse", "fine"))
+        print(f"{metric:16}{row}")
     return 0
 
 
@@ -137,7 +166,7 @@ def build_parser() -> argparse.ArgumentParser:
     fetch_parser.set_defaults(run=fetch)
 
     train_parser = commands.add_parser("train", help=train.__doc__)
-    train_parser.add_argument("name", metavar="NAME", help="such as srcnn-9-5-5-x3")
+    train_parser.add_argument("name", metavar="NAME", help="such as srcnn-9-5-5-x3 or eigen-rooms")
     train_parser.add_argument("--steps", type=int, help="instead of the recipe's")
     train_parser.add_argument("--seed", type=int, default=0)
     train_parser.add_argument(
@@ -160,6 +189,9 @@ def build_parser() -> argparse.ArgumentParser:
         "name", metavar="NAME", help="a shipped network, or srcnn with --weights"
     )
     evaluate_parser.add_argument("--weights", type=Path, help=".mat or .safetensors")
+    evaluate_parser.add_argument(
+        "--data", type=Path, help="folder of NYU Depth v2, for eigen-nyu; default: LESSONS_DATA"
+    )
     evaluate_parser.add_argument("--scale", type=int, choices=(2, 3, 4))
     evaluate_parser.add_argument("--images", type=Path, help="a folder; default: Set5")
     evaluate_parser.add_argument(

@@ -68,6 +68,14 @@ def describe_hardware() -> str:
     return words
 
 
+def rounded(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Round the numbers of a table, nested or not, to the four decimals that a card keeps."""
+    return {
+        name: rounded(value) if isinstance(value, dict) else round(value, 4)
+        for name, value in metrics.items()
+    }
+
+
 def checkpoint_names() -> list[str]:
     """Return the names of the checkpoints that the course ships."""
     return sorted(path.stem for path in runtime.data_path("checkpoints").glob("*.safetensors"))

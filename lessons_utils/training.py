@@ -52,7 +52,8 @@ class Muon(torch.optim.Optimizer):
     Vectors and single-filter layers, which have no such directions, get Adam's update.
 
     Args:
-        parameters: parameters, or groups with their own `lr`.
+        parameters: parameters, or groups with their own `lr`; a group with `orthogonal` False gets
+            Adam's update throughout, as suits large fully connected layers.
         lr: learning rate.
         momentum: of the orthogonal update (Nesterov).
         betas: of Adam's update.
@@ -65,7 +66,8 @@ class Muon(torch.optim.Optimizer):
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.99),
     ) -> None:
-        super().__init__(parameters, {"lr": lr, "momentum": momentum, "betas": betas})
+        defaults = {"lr": lr, "momentum": momentum, "betas": betas, "orthogonal": True}
+        super().__init__(parameters, defaults)
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
@@ -80,7 +82,7 @@ class Muon(torch.optim.Optimizer):
                     state["momentum"] = torch.zeros_like(parameter)
                     state["square"] = torch.zeros_like(parameter)
                 state["step"] += 1
-                if parameter.ndim > 1 and parameter.shape[0] > 1:
+                if group["orthogonal"] and parameter.ndim > 1 and parameter.shape[0] > 1:
                     self._orthogonal_step(parameter, state, group)
                 else:
                     self._adam_step(parameter, state, group)

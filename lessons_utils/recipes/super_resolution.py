@@ -1,7 +1,4 @@
-"""How each shipped network was trained and how it is measured, by name.
-
-The command line (`python -m lessons_utils train NAME`, `evaluate NAME`) reads this room.
-"""
+"""SRCNN on T91."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -177,17 +173,10 @@ def train_super_resolution(
     )
     if datasets.is_present("Set5"):
         measured = superres.evaluate(model, datasets.super_resolution_set("Set5"), recipe.scale)
-        card.metrics["set5"] = _rounded(measured)
+        card.metrics["set5"] = checkpoints.rounded(measured)
     if fabric.is_global_zero:
         checkpoints.save(out, model, card)
     return card
-
-
-def _rounded(scores: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: _rounded(value) if isinstance(value, dict) else round(value, 4)
-        for name, value in scores.items()
-    }
 
 
 def load_for_evaluation(

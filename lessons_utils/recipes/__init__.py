@@ -1,0 +1,37 @@
+"""How each shipped network was trained and how it is measured, by name.
+
+The command line (`python -m lessons_utils train NAME`, `evaluate NAME`) reads this room.
+
+- `super_resolution`: SRCNN on T91;
+- `depth`: Eigen's networks on rendered rooms and on NYU Depth v2.
+"""
+
+from lessons_utils.recipes.depth import (
+    DEPTH,
+    DepthRecipe,
+    load_eigen,
+    nyu_for_training,
+    test_frames,
+    train_depth,
+)
+from lessons_utils.recipes.super_resolution import (
+    SUPER_RESOLUTION,
+    SuperResolutionRecipe,
+    load_for_evaluation,
+    split_t91,
+    train_super_resolution,
+)
+
+__all__ = [
+    "DEPTH",
+    "SUPER_RESOLUTION",
+    "DepthRecipe",
+    "SuperResolutionRecipe",
+    "load_eigen",
+    "load_for_evaluation",
+    "nyu_for_training",
+    "split_t91",
+    "test_frames",
+    "train_depth",
+    "train_super_resolution",
+]
