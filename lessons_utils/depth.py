@@ -460,7 +460,8 @@ def scale_invariant_loss(
 def gradient_loss(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     """Mean squared difference of the slopes, to the right and down (2015, Eqn. 1; lesson 07).
 
-    A pair of neighbours counts where both are valid.
+    A pair of neighbours counts where both are valid; the sum over pairs is divided by the number of
+    valid pixels of the image.
 
     Args:
         prediction: (B, 1, h, w), log depth.
@@ -486,7 +487,7 @@ def _difference(prediction: Tensor, target: Tensor, valid: Tensor) -> tuple[Tens
             "Prediction, target and mask must have one shape; got "
             f"{tuple(prediction.shape)}, {tuple(target.shape)}, {tuple(valid.shape)}."
         )
-    difference = torch.where(valid, prediction - torch.where(valid, target, 0.0), 0.0)
+    difference = torch.where(valid, prediction - target, 0.0)
     return difference, valid.sum(dim=(1, 2, 3)).clamp(min=1)
 
 
@@ -521,7 +522,8 @@ def draw_batch(
     depths across an edge is the depth of nothing.
 
     Args:
-        frames: at least as large as the coarse network's input; on the CPU.
+        frames: a little larger than the coarse network's input, since what is cut from them is no
+            wider than that; on the CPU.
         architecture: whose input and output sizes are made.
         count: how many.
         generator: of every choice.
