@@ -357,7 +357,7 @@ def to_frame(
     return F.grid_sample(output, grid, padding_mode="border", align_corners=True)
 
 
-def _times_larger(frame: tuple[int, int], network_input: tuple[int, int]) -> int:
+def _times_larger(frame: tuple[int, ...], network_input: tuple[int, int]) -> int:
     return max(1, min(frame[0] // network_input[0], frame[1] // network_input[1]))
 
 
@@ -369,9 +369,11 @@ def predict(
 
     Args:
         model: its parts are put into eval mode for the call, and then back as they were.
-        images: (N, 3, H, W), uint8 or in [0, 1]; their centre is what the networks see.
+        images: (N, 3, H, W), uint8 or in [0, 1]. They are shrunk by the largest whole number that
+            leaves them as large as the networks' input (240 x 320 to 120 x 160 for 114 x 152), and
+            of that the networks see the centre.
         frame: height and width of the depth maps; None takes those of the images. Frames of
-            240 x 320, shrunk to 120 x 160 for the networks, may be asked for as they were.
+            240 x 320 that were shrunk to 120 x 160 before may be asked for as they were.
         batch_size: images that go through the networks at once.
 
     Returns:
@@ -379,11 +381,12 @@ def predict(
         expanded: clone it before writing into it.
 
     Raises:
-        ValueError: the images are too small, or so large that a cut would lose most of them.
+        ValueError: the images are too small, or do not go with `frame`.
     """
     architecture, device = model.architecture, model.coarse.mean_depth.device
     size, frame = architecture.coarse_input, tuple(frame or images.shape[-2:])
     _check_places(tuple(images.shape[-2:]), frame, size)
+    times = _times_larger(images.shape[-2:], size)
 
     def depth_of(output: Tensor) -> Tensor:
         return to_frame(output, frame, size, architecture.skipped).exp().cpu()
@@ -394,7 +397,8 @@ def predict(
     try:
         for start in range(0, len(images), batch_size):
             batch = slice(start, start + batch_size)
-            outputs = model(to_unit(centre_crop(images[batch], size)).to(device))
+            shrunk = F.avg_pool2d(to_unit(images[batch]), times)
+            outputs = model(centre_crop(shrunk, size).to(device))
             for name, output in zip(maps, outputs, strict=True):
                 maps[name][batch] = depth_of(output)
     finally:
@@ -407,13 +411,14 @@ def predict(
 def _check_places(images: tuple[int, int], frame: tuple[int, int], size: tuple[int, int]) -> None:
     """Raise unless `to_frame` puts the output of these images where they lie in the frame."""
     _crop_corner(images, size)  # raises where the images are too small
-    times = _times_larger(frame, size)
-    if images not in (size, (frame[0] // times, frame[1] // times)):
+    shrunk, expected = (
+        tuple(side // _times_larger(whole, size) for side in whole) for whole in (images, frame)
+    )
+    if shrunk not in (size, expected):
         raise ValueError(
-            f"Images of {images[0]} x {images[1]} pixels do not go with depth maps of "
-            f"{frame[0]} x {frame[1]}: the network was made for images a little larger than "
-            f"{size[0]} x {size[1]}. Shrink the images by a whole number first; `frame` may then "
-            "be their former size."
+            f"Depth maps of {frame[0]} x {frame[1]} do not go with images of {images[0]} x "
+            f"{images[1]}: both, divided by whole numbers, must have one size, of at least "
+            f"{size[0]} x {size[1]}."
         )
 
 
