@@ -50,7 +50,7 @@ class DepthRecipe:
 DEPTH = {
     recipe.name: recipe
     for recipe in (
-        DepthRecipe("eigen-rooms", "rooms", coarse_steps=10_000, fine_steps=4_000),
+        DepthRecipe("eigen-rooms", "rooms", coarse_steps=8_000, fine_steps=3_000),
         DepthRecipe("eigen-nyu", "nyu", coarse_steps=5_000, fine_steps=2_000, start="eigen-rooms"),
     )
 }
