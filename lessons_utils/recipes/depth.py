@@ -60,8 +60,9 @@ def nyu_for_training(folder: Path | None = None) -> tuple[depth.Frames, depth.Fr
     """Return NYU's 795 training frames as the small networks take them: to train on, held out.
 
     The white frame is cut off and the rest halved, from 240 x 320 to 116 x 156. The official file's
-    480 x 640 are halved once more. Every tenth block of 40 neighbours is held out: the file shows a
-    room in several frames in a row.
+    480 x 640 are halved once more. As in the paper (section 4.1), the pixels with a picture's
+    smallest and largest depth are not trained on: windows and mirrors. Every tenth block of 40
+    neighbours is held out: the file shows a room in several frames in a row.
 
     Args:
         folder: see `datasets.nyu_depth`.
@@ -71,7 +72,11 @@ def nyu_for_training(folder: Path | None = None) -> tuple[depth.Frames, depth.Fr
         frames = datasets.halve_frames(*frames)
     edge = slice(_WHITE_FRAME, -_WHITE_FRAME)
     frames = datasets.halve_frames(*(part[..., edge, edge] for part in frames))
-    held_out = torch.arange(len(frames[0])) // _BLOCK % 10 == 5
+    images, metres, valid = frames
+    nearest = torch.where(valid, metres, torch.inf).amin(dim=(1, 2, 3), keepdim=True)
+    farthest = metres.amax(dim=(1, 2, 3), keepdim=True)
+    frames = images, metres, valid & (metres > nearest) & (metres < farthest)
+    held_out = torch.arange(len(images)) // _BLOCK % 10 == 5
     return tuple(part[~held_out] for part in frames), tuple(part[held_out] for part in frames)
 
 
