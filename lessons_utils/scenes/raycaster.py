@@ -14,7 +14,7 @@ outline touches the tile, all tiles at once; shadows are found in the same way, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,12 +29,17 @@ TILE = 8
 NEAR = 1e-4
 """A hit nearer than this, in ray parameters, is the surface that the ray starts on."""
 
+DIM = 0.02
+"""Tiles that a lamp lights less than this are searched for no shadows."""
+
 LIFT = 2e-3
 """Shadow rays start this far above a surface, in metres."""
 
 _TINY = np.float32(1e-20)  # added to directions, so that none is zero
-_CHUNK = 700  # pairs of tile and shape looked at together: fits the processor's cache
+_CHUNK = 500  # pairs of tile and shape looked at together: fits the processor's cache
 _F = np.float32
+_MISS = _F(1e30)  # added to ray parameters where nothing is hit: quicker than a choice
+_FARTHEST = _F(1e15)  # ray parameters from here on are misses, too
 
 
 @dataclass(frozen=True)
@@ -319,36 +324,46 @@ class _Tiling:
 
 
 # Where rays meet shapes --------------------------------------------------------------------------
-# Each takes rays that start at `origin` (3 numbers) relative to nothing, with `ray` (x, y, z, each
-# (pairs, 64)), and rows of shapes; it returns the ray's parameter at the first hit, or infinity.
+# Each takes rows of shapes (tiles, shapes), the point `origin` where all rays start, and `ray`, the
+# directions' x, y and z, each (tiles, 1, 64). It returns the ray's parameter at the first hit,
+# _MISS or more where there is none: (tiles, shapes, 64).
+
+
+def _starts(shapes: _Shapes, rows: NDArray, origin: Array) -> Array:
+    """Return where the rays start, seen from the shapes' centres: (3, tiles, shapes, 1)."""
+    return np.moveaxis(origin - shapes.centre[rows], 2, 0)[..., None]
+
+
+def _halves(shapes: _Shapes, rows: NDArray) -> Array:
+    return np.moveaxis(shapes.half[rows], 2, 0)[..., None]
 
 
 def _meet_planes(shapes: _Shapes, rows: NDArray, origin: Array, ray: list[Array]) -> Array:
-    normal = shapes.half[rows][:, None]
-    away = ((shapes.centre[rows] - origin) * shapes.half[rows]).sum(1)[:, None]
-    speed = ray[0] * normal[..., 0] + ray[1] * normal[..., 1] + ray[2] * normal[..., 2]
-    return np.where(speed < 0, away / np.minimum(speed, -_TINY), np.inf).astype(_F)
+    normal, start = _halves(shapes, rows), _starts(shapes, rows, origin)
+    away = -(start * normal).sum(axis=0)
+    speed = ray[0] * normal[0] + ray[1] * normal[1] + ray[2] * normal[2]
+    hit = away / np.minimum(speed, -_TINY)
+    return hit + (hit < NEAR) * _MISS
 
 
 def _meet_boxes(shapes: _Shapes, rows: NDArray, origin: Array, ray: list[Array]) -> Array:
-    cos, sin = shapes.cos[rows][:, None], shapes.sin[rows][:, None]
-    start = (origin - shapes.centre[rows]).T[..., None]
+    cos, sin = shapes.cos[rows][..., None], shapes.sin[rows][..., None]
+    start = _starts(shapes, rows, origin)
     starts = (cos * start[0] - sin * start[2], start[1], sin * start[0] + cos * start[2])
     rays = (cos * ray[0] - sin * ray[2], ray[1], sin * ray[0] + cos * ray[2])
     enter = leave = None
-    for begin, direction, half in zip(starts, rays, shapes.half[rows].T[..., None], strict=True):
+    for begin, direction, half in zip(starts, rays, _halves(shapes, rows), strict=True):
         inverse = 1 / (direction + _TINY)
         middle, reach = begin * inverse, half * np.abs(inverse)
         first, last = -reach - middle, reach - middle
         enter = first if enter is None else np.maximum(enter, first, out=enter)
         leave = last if leave is None else np.minimum(leave, last, out=leave)
-    enter[(enter > leave) | (enter < NEAR)] = np.inf
-    return enter
+    return enter + ((enter > leave) | (enter < NEAR)) * _MISS
 
 
 def _meet_cylinders(shapes: _Shapes, rows: NDArray, origin: Array, ray: list[Array]) -> Array:
-    x, y, z = (origin - shapes.centre[rows]).T[..., None]
-    radius, half, _ = shapes.half[rows].T[..., None]
+    x, y, z = _starts(shapes, rows, origin)
+    radius, half, _ = _halves(shapes, rows)
     square = ray[0] ** 2 + ray[2] ** 2 + _TINY
     along = x * ray[0] + z * ray[2]
     beside = x * ray[2] - z * ray[0]
@@ -358,13 +373,12 @@ def _meet_cylinders(shapes: _Shapes, rows: NDArray, origin: Array, ray: list[Arr
     middle, reach = y * inverse, half * np.abs(inverse)
     enter = np.maximum((-along - root) / square, -reach - middle)
     leave = np.minimum((root - along) / square, reach - middle)
-    enter[(enter > leave) | (enter < NEAR) | (room <= 0)] = np.inf
-    return enter
+    return enter + ((enter > leave) | (enter < NEAR) | (room <= 0)) * _MISS
 
 
 def _meet_spheres(shapes: _Shapes, rows: NDArray, origin: Array, ray: list[Array]) -> Array:
-    x, y, z = (origin - shapes.centre[rows]).T[..., None]
-    radius = shapes.half[rows][:, :1]
+    x, y, z = _starts(shapes, rows, origin)
+    radius = _halves(shapes, rows)[0]
     square = ray[0] ** 2 + ray[1] ** 2 + ray[2] ** 2
     along = x * ray[0] + y * ray[1] + z * ray[2]
     beside = (x * ray[1] - y * ray[0]) ** 2
@@ -372,8 +386,7 @@ def _meet_spheres(shapes: _Shapes, rows: NDArray, origin: Array, ray: list[Array
     beside += (z * ray[0] - x * ray[2]) ** 2
     room = square * radius**2 - beside
     hit = (-along - np.sqrt(np.maximum(room, 0))) / square
-    hit[(room <= 0) | (hit < NEAR)] = np.inf
-    return hit
+    return hit + ((room <= 0) | (hit < NEAR)) * _MISS
 
 
 _MEET: dict[int, Callable] = {
@@ -398,32 +411,37 @@ def _first_hits(
     Returns:
         (tiles, 64) ray parameters, infinite without a hit; (tiles, 64) rows of shapes, or -1.
     """
-    nearest = np.full(rays[0].shape, np.inf, _F)
+    nearest = np.full(rays[0].shape, _FARTHEST, _F)
     hit = np.full(rays[0].shape, -1, np.int32)
     for kind, meet in _MEET.items():
-        rows = shapes.of_kind(kind)
-        tile, column = np.nonzero(touched[:, rows])
-        for start in range(0, len(tile), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            tiles, row = tile[part], rows[column[part]]
-            met = meet(shapes, row, origin, [axis[tiles] for axis in rays])
-            _keep_nearest(met, tiles, row, nearest, hit)
+        for tiles, rows in _batches(touched, shapes.of_kind(kind)):
+            met = meet(shapes, rows, origin, [axis[tiles][:, None] for axis in rays])
+            best = met.min(axis=1)
+            shape = ((met == best[:, None]) * (rows[..., None] + 1)).max(axis=1) - 1
+            hit[tiles] = np.where(best < nearest[tiles], shape, hit[tiles])
+            nearest[tiles] = np.minimum(best, nearest[tiles])
+    nearest[hit < 0] = np.inf
     return nearest, hit
 
 
-def _keep_nearest(
-    met: Array, tiles: NDArray, rows: NDArray, nearest: Array, hit: NDArray[np.int32]
-) -> None:
-    """Take over what is nearer than before; `tiles` is sorted, with several rows for each."""
-    first = np.flatnonzero(np.diff(tiles, prepend=-1))
-    best = np.minimum.reduceat(met, first, axis=0)
-    counts = np.diff(first, append=len(tiles))
-    winner = np.where(met == np.repeat(best, counts, axis=0), rows.astype(np.int32)[:, None], -1)
-    shape = np.maximum.reduceat(winner, first, axis=0)
-    where = tiles[first]
-    nearer = best < nearest[where]
-    nearest[where] = np.where(nearer, best, nearest[where])
-    hit[where] = np.where(nearer, shape, hit[where])
+def _batches(
+    touched: NDArray[np.bool_], rows: NDArray
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.int32]]]:
+    """Yield tiles (T,) with as many shapes as each other, about, and these shapes (T, S).
+
+    A tile with fewer shapes than the others in its batch has its last one repeated.
+    """
+    tile, column = np.nonzero(touched[:, rows])
+    counts = np.bincount(tile, minlength=len(touched))
+    starts = np.cumsum(counts) - counts
+    order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
+    begin = 0
+    while begin < len(order):
+        most = counts[order[begin]]
+        tiles = order[begin : begin + max(1, _CHUNK // most)]
+        place = np.minimum(np.arange(most), counts[tiles][:, None] - 1)
+        yield tiles, rows[column[starts[tiles][:, None] + place]].astype(np.int32)
+        begin += len(tiles)
 
 
 def _seen_in_tiles(shapes: _Shapes, camera: Camera, tiling: _Tiling) -> NDArray[np.bool_]:
@@ -480,14 +498,16 @@ def cast(scene: Scene, camera: Camera) -> Hits:
     return Hits(camera, tiling, rays, distance, shape)
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Surface:
-    """The surface points that are seen, flat: P pixels in the order of tiles."""
+    """The surface points that are seen, flat, in the order of tiles: P pixels."""
 
     position: list[Array]
     """x, y, z, each (P,), in the world."""
     normal: list[Array]
+    """x, y, z, each (P,), unit length."""
     shape: NDArray[np.int32]
+    """(P,) rows of the scene's shapes; any row where nothing is hit."""
     colour: Array
     """(P, 3) linear."""
 
@@ -496,46 +516,52 @@ def shade(scene: Scene, hits: Hits) -> tuple[Array, Array]:
     """Light the hits.
 
     Returns:
-        (H, W, 3) linear light, 0 or more, and (H, W, 3) unit normals in world axes.
+        (H, W, 3) linear light, 0 or more, and (H, W, 3) unit normals in world axes; where nothing
+        is hit, the sky's light and normals of 0.
     """
-    shapes, flat = scene.shapes, hits.shape.ravel()
-    seen = np.flatnonzero(flat >= 0)
-    surface = _surface(scene, hits, seen)
+    surface = _surface(scene, hits)
     light = _ambient(scene, surface)
     for lamp in scene.lights:
-        light += _lamp(scene, lamp, hits, seen, surface)
-    light += shapes.emission[surface.shape][:, None]
-    radiance = np.empty((flat.size, 3), _F)
-    radiance[:] = scene.sky
-    radiance[seen] = surface.colour * light
-    normals = np.zeros((flat.size, 3), _F)
-    normals[seen] = np.stack(surface.normal, axis=1)
+        light += _lamp(scene, lamp, hits, surface)
+    light += scene.shapes.emission[surface.shape][:, None]
+    radiance, normals = surface.colour * light, np.stack(surface.normal, axis=1)
+    nothing = hits.shape.ravel() < 0
+    if nothing.any():
+        radiance[nothing], normals[nothing] = np.asarray(scene.sky, _F), 0
     tiles = (*hits.shape.shape, 3)
     return hits.tiling.join(radiance.reshape(tiles)), hits.tiling.join(normals.reshape(tiles))
 
 
-def _surface(scene: Scene, hits: Hits, seen: NDArray) -> _Surface:
+def _surface(scene: Scene, hits: Hits) -> _Surface:
     shapes, eye = scene.shapes, hits.camera.camera_to_world[:3, 3]
-    shape, distance = hits.shape.ravel()[seen], hits.distance.ravel()[seen]
-    rays = [axis.ravel()[seen] for axis in hits.rays]
+    shape = np.maximum(hits.shape, 0).ravel()
+    distance = np.where(hits.shape < 0, 1, hits.distance).ravel()
+    rays = [axis.ravel() for axis in hits.rays]
     position = [start + distance * ray for start, ray in zip(eye, rays, strict=True)]
-    normal = [np.empty_like(distance) for _ in range(3)]
-    u, v = np.empty_like(distance), np.empty_like(distance)
-    kinds = shapes.kind[shape]
-    for kind, describe in _DESCRIBE.items():
-        chosen = np.flatnonzero(kinds == kind)
-        if len(chosen):
-            part = describe(shapes, shape[chosen], [axis[chosen] for axis in position])
-            for whole, values in zip((*normal, u, v), part, strict=True):
-                whole[chosen] = values
+    normal, u, v = _described(shapes, shape, position)
     length = np.sqrt(rays[0] ** 2 + rays[1] ** 2 + rays[2] ** 2)
     slope = np.abs(sum(n * r for n, r in zip(normal, rays, strict=True))) / length
     pixel = distance / (hits.camera.K[0, 0] * np.sqrt(np.maximum(slope, 0.05)))
     fit = shapes.fit[shape]
-    whole_face = 2 * shapes.half[shape].max(1)
-    footprint = pixel / np.where(fit, whole_face, shapes.repeat[shape])
-    colour = scene.bank.sample(shapes.texture[shape], u, v, footprint.astype(_F), fit)
+    repeat = np.where(shapes.fit, 2 * shapes.half.max(1), shapes.repeat)[shape]
+    colour = scene.bank.sample(shapes.texture[shape], u, v, pixel / repeat, fit)
     return _Surface(position, normal, shape, colour * shapes.tint[shape])
+
+
+def _described(
+    shapes: _Shapes, shape: NDArray, position: list[Array]
+) -> tuple[list[Array], Array, Array]:
+    """Return the normals (x, y, z) at points on shapes, and the textures' u and v there."""
+    kinds = shapes.kind[shape]
+    described = [np.empty(len(shape), _F) for _ in range(5)]
+    for kind, describe in _DESCRIBE.items():
+        chosen = np.flatnonzero(kinds == kind)
+        if len(chosen):
+            part = describe(shapes, shape[chosen], [axis[chosen] for axis in position])
+            for whole, values in zip(described, part, strict=True):
+                whole[chosen] = values
+    x, y, z, u, v = described
+    return [x, y, z], u, v
 
 
 def _shifted(shapes: _Shapes, shape: NDArray, u: Array, v: Array) -> tuple[Array, Array]:
@@ -635,7 +661,7 @@ def _ambient(scene: Scene, surface: _Surface) -> Array:
     return open_to[:, None] * np.asarray(scene.ambient, _F)
 
 
-def _lamp(scene: Scene, lamp: Light, hits: Hits, seen: NDArray, surface: _Surface) -> Array:
+def _lamp(scene: Scene, lamp: Light, hits: Hits, surface: _Surface) -> Array:
     """Return the light (P, 3) that one lamp throws on the surface, shadows left out."""
     position = np.asarray(lamp.position, _F)
     way = [
@@ -643,21 +669,16 @@ def _lamp(scene: Scene, lamp: Light, hits: Hits, seen: NDArray, surface: _Surfac
         for axis, normal, start in zip(surface.position, surface.normal, position, strict=True)
     ]
     square = way[0] ** 2 + way[1] ** 2 + way[2] ** 2
+    length = np.sqrt(square)
     strength = -sum(a * n for a, n in zip(way, surface.normal, strict=True))
-    strength = np.maximum(strength, 0) / np.sqrt(square) / (_F(0.5) + _F(0.4) * square)
+    strength = np.maximum(strength, 0) / length / (_F(0.5) + _F(0.4) * square)
     if lamp.facing is not None:
         ahead = sum(a * _F(f) for a, f in zip(way, lamp.facing, strict=True))
-        strength *= np.maximum(ahead, 0) / np.sqrt(square)
-    dim = 0.02  # too little to see: no shadow is looked for
-    rays = []
-    for axis in way:
-        whole = np.zeros(hits.shape.size, _F)
-        whole[seen] = axis
-        rays.append(whole.reshape(hits.shape.shape))
-    lit = np.zeros(hits.shape.size, bool)
-    lit[seen] = strength > dim
-    dark = _shadows(scene.shapes, position, rays, lit.reshape(hits.shape.shape))
-    strength = np.where(dark.ravel()[seen], 0, strength)
+        strength *= np.maximum(ahead, 0) / length
+    tiles = hits.shape.shape
+    lit = ((strength > DIM) & (hits.shape.ravel() >= 0)).reshape(tiles)
+    dark = _shadows(scene.shapes, position, [axis.reshape(tiles) for axis in way], lit)
+    strength[dark.ravel()] = 0
     return strength[:, None] * np.asarray(lamp.colour, _F)
 
 

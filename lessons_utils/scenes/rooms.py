@@ -7,15 +7,16 @@ the cache; `sample_frame` gives one with all that is known about it.
 
 from __future__ import annotations
 
+import itertools
 import math
 import multiprocessing
 import os
-import tempfile
+import threading
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -514,26 +515,24 @@ def frames(
     wanted = seeds(split, count)
     folder = runtime.cache_folder() / "rooms" / f"{width}x{height}-v{VERSION}"
     folder.mkdir(parents=True, exist_ok=True)
-    starts = range(0, count, SHARD)
-    shards = [_read_shard(folder / f"{split}-{start:06d}.npz") for start in starts]
-    needed = [min(SHARD, count - start) for start in starts]
-    missing = sum(
-        max(0, need - len(shard["images"])) if shard else need
-        for shard, need in zip(shards, needed, strict=True)
-    )
-    bar = tqdm(total=missing, desc="rendering rooms", disable=not (progress and missing))
-    with bar, _renderer(missing) as render:
-        for number, (start, need) in enumerate(zip(starts, needed, strict=True)):
-            have = len(shards[number]["images"]) if shards[number] else 0
-            if have < need:
-                todo = wanted[start + have : start + need]
-                parts = [shards[number]] if have else []
-                for part in render([(seed, height, width) for seed in todo]):
-                    parts.append(part)
-                    bar.update()
-                shards[number] = _join(parts)
-                _write_shard(folder / f"{split}-{start:06d}.npz", shards[number])
-    return _as_tensors(shards, needed)
+    paths = [folder / f"{split}-{start:06d}.npz" for start in range(0, count, SHARD)]
+    wholes = [wanted[start : start + SHARD] for start in range(0, count, SHARD)]
+    shards = [_read_shard(path) for path in paths]
+    rests = [whole[_frames_in(shard) :] for whole, shard in zip(wholes, shards, strict=True)]
+    jobs = [(seed, height, width) for rest in rests for seed in rest]
+    show = progress and jobs
+    with tqdm(total=len(jobs), desc="rendering rooms", unit="frame", disable=not show) as bar:
+        rendered = _render(jobs)
+        for number, rest in enumerate(rests):
+            if not rest:
+                continue
+            parts = [shards[number]] if shards[number] else []
+            for part in itertools.islice(rendered, len(rest)):
+                parts.append(part)
+                bar.update()
+            shards[number] = _join(parts)
+            _write_shard(paths[number], shards[number])
+    return _as_tensors(shards, count)
 
 
 def _check_size(height: int, width: int) -> None:
@@ -551,16 +550,42 @@ def _render_one(job: tuple[int, int, int]) -> dict[str, NDArray]:
     }
 
 
-@contextmanager
-def _renderer(missing: int) -> Iterator[Callable]:
-    """Give a `map` over jobs: in this process for a few frames, in one per core for many."""
-    workers = os.cpu_count() or 1
-    if missing <= FEW or workers == 1:
-        yield lambda jobs: map(_render_one, jobs)
-        return
-    context = multiprocessing.get_context("spawn")  # the other ways may hang beside threads
-    with ProcessPoolExecutor(min(workers, missing // 20), mp_context=context) as pool:
-        yield lambda jobs: pool.map(_render_one, jobs, chunksize=5)
+def _render(jobs: list[tuple[int, int, int]]) -> Iterator[dict[str, NDArray]]:
+    """Yield the jobs' results in order: a few from this process, many from one per core."""
+    done, workers = 0, _workers(len(jobs))
+    if workers:
+        context = multiprocessing.get_context("spawn")  # the other ways may hang beside threads
+        pool = ProcessPoolExecutor(workers, context, initializer=_end_with_parent)
+        try:
+            for part in pool.map(_render_one, jobs, chunksize=5):
+                yield part
+                done += 1
+        except BrokenProcessPool:  # a worker could not start, or was killed: go on without
+            pass
+        finally:
+            pool.shutdown(cancel_futures=True)
+    yield from map(_render_one, jobs[done:])
+
+
+def _workers(count: int) -> int:
+    """Return how many processes to render with; 0 renders in this one."""
+    cores = os.cpu_count() or 1
+    return 0 if count <= FEW or cores == 1 else min(cores, count // 20)
+
+
+def _end_with_parent() -> None:
+    """Let a worker end when the process that began it is killed, instead of waiting for ever."""
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _frames_in(shard: dict[str, NDArray] | None) -> int:
+    return len(shard["images"]) if shard else 0
 
 
 def _join(parts: list[dict[str, NDArray]]) -> dict[str, NDArray]:
@@ -568,16 +593,14 @@ def _join(parts: list[dict[str, NDArray]]) -> dict[str, NDArray]:
 
 
 def _write_shard(path: Path, shard: dict[str, NDArray]) -> None:
-    """Write a shard beside its place and move it there whole."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-        try:
+    """Write a shard beside its place, then move it there whole."""
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with unfinished.open("wb") as file:
             np.savez(file, **{**shard, "valid": np.packbits(shard["valid"], axis=-1)})
-            file.close()
-            os.replace(file.name, path)
-        except BaseException:
-            file.close()
-            Path(file.name).unlink(missing_ok=True)
-            raise
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _read_shard(path: Path) -> dict[str, NDArray] | None:
@@ -594,16 +617,7 @@ def _read_shard(path: Path) -> dict[str, NDArray] | None:
     return shard
 
 
-def _as_tensors(
-    shards: list[dict[str, NDArray]], needed: list[int]
-) -> tuple[Tensor, Tensor, Tensor]:
-    first = {
-        name: np.concatenate([s[name][:n] for s, n in zip(shards, needed, strict=True)])
-        for name in ("images", "depth", "valid")
-    }
-    depth = first["depth"].astype(np.float32) * np.float32(DEPTH_STEP)
-    return (
-        torch.from_numpy(first["images"]),
-        torch.from_numpy(depth)[:, None],
-        torch.from_numpy(first["valid"])[:, None],
-    )
+def _as_tensors(shards: list[dict[str, NDArray]], count: int) -> tuple[Tensor, Tensor, Tensor]:
+    whole = {name: torch.from_numpy(array[:count]) for name, array in _join(shards).items()}
+    depth = whole["depth"].to(torch.float32) * DEPTH_STEP
+    return whole["images"], depth[:, None], whole["valid"][:, None]
