@@ -6,11 +6,13 @@ import base64
 import io
 from collections.abc import Mapping
 
+import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from torch import Tensor
 from torchvision.utils import make_grid
 
@@ -95,6 +97,83 @@ def picture_row(
         axes.set_axis_off()
     for axes, (title, picture) in zip(grid.flat, pictures.items(), strict=False):
         draw_picture(axes, picture, title)
+    return figure
+
+
+def depth_limits(*maps: Tensor) -> tuple[float, float]:
+    """Return one colour scale for several depth maps: from their 1st to their 99th percentile.
+
+    Args:
+        *maps: any shape, metres; what is not positive, or not a number, is missing.
+
+    Raises:
+        ValueError: no map has a depth.
+    """
+    values = np.concatenate([to_array(each.flatten()[None]).ravel() for each in maps])
+    values = values[values > 0]
+    if not values.size:
+        raise ValueError("There is no depth to draw: every pixel is missing.")
+    low, high = np.percentile(values, [1, 99])
+    return float(low), max(float(high), float(low) + 1e-3)
+
+
+def draw_depth(
+    axes: Axes, depth: Tensor, title: str = "", limits: tuple[float, float] | None = None
+) -> AxesImage:
+    """Draw one depth map without ticks: dark is near, bright is far, gray is missing.
+
+    Args:
+        axes: where to.
+        depth: (1, 1, H, W), (1, H, W) or (H, W), metres; what is not positive, or not a number, is
+            missing.
+        title: says what to see.
+        limits: the darkest and the brightest depth; None takes `depth_limits` of this map.
+
+    Returns:
+        What `figure.colorbar` needs; every depth map stands beside a bar in metres.
+    """
+    low, high = limits or depth_limits(depth)
+    values = to_array(depth)
+    colours = matplotlib.colormaps["viridis"].with_extremes(bad="0.75")
+    drawn = axes.imshow(
+        np.where(values > 0, values, np.nan),
+        cmap=colours,
+        vmin=low,
+        vmax=high,
+        interpolation="nearest",
+    )
+    axes.set_title(title)
+    axes.set_axis_off()
+    return drawn
+
+
+def depth_row(
+    pictures: Mapping[str, Tensor],
+    width: float = 11.0,
+    limits: tuple[float, float] | None = None,
+) -> Figure:
+    """Draw pictures and depth maps side by side; the maps share one colour bar in metres.
+
+    Args:
+        pictures: from a title to (1, 3, H, W), a picture in [0, 1], or (1, 1, H, W), depth in
+            metres (see `draw_depth`).
+        width: of the figure, in inches.
+        limits: of the colours; None takes `depth_limits` of all the maps.
+
+    Returns:
+        The figure, to be passed to `show`.
+    """
+    maps = [each for each in pictures.values() if each.shape[1] == 1]
+    limits = limits or depth_limits(*maps)
+    aspect = max(each.shape[-2] / each.shape[-1] for each in pictures.values())
+    size = (width, (width - 1.0) / len(pictures) * aspect + 0.4)
+    figure, grid = plt.subplots(1, len(pictures), figsize=size, squeeze=False)
+    for axes, (title, picture) in zip(grid[0], pictures.items(), strict=True):
+        if picture.shape[1] == 1:
+            drawn = draw_depth(axes, picture, title, limits)
+        else:
+            draw_picture(axes, picture, title)
+    figure.colorbar(drawn, ax=grid[0].tolist(), label="metres", pad=0.01)
     return figure
 
 

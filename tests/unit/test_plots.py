@@ -56,3 +56,20 @@ def test_show_publishes_the_figure_with_its_text(monkeypatch, tmp_path):
     assert not plt.fignum_exists(figure.number)
     with pytest.raises(ValueError, match="what the figure shows"):
         plots.show(figure, alt=" ")
+
+
+def test_depth_is_drawn_on_one_scale_with_missing_pixels_apart():
+    near, far = torch.full((1, 1, 4, 6), 1.0), torch.full((1, 1, 4, 6), 3.0)
+    far[..., 0, 0], far[..., 0, 1] = 0, torch.nan
+    picture = torch.rand(1, 3, 4, 6)
+    figure = plots.depth_row({"picture": picture, "near": near, "far": far})
+    assert [axes.get_title() for axes in figure.axes[:3]] == ["picture", "near", "far"]
+    shown = [axes.images[0] for axes in figure.axes[1:3]]
+    assert all(image.get_clim() == (1, 3) for image in shown)
+    assert shown[1].get_array().mask.sum() == 2
+    assert figure.axes[3].get_ylabel() == "metres"
+
+
+def test_depth_needs_a_depth():
+    with pytest.raises(ValueError, match="every pixel is missing"):
+        plots.depth_limits(torch.zeros(1, 1, 2, 2))
