@@ -62,7 +62,7 @@ class Piece:
         width: along x, metres; with `depth`, the floor that it needs.
         depth: along z, metres.
         wall: True where its back stands against a wall.
-        top: height of its highest part, metres.
+        top: height of its highest box or cylinder, metres.
     """
 
     name: str
@@ -268,15 +268,15 @@ def table_lamp(piece: Piece, rng: Generator, x: float, bottom: float, z: float) 
         piece.light(x, bottom + height + 0.09, z, tuple(strength * c for c in BULB))
 
 
-def clock(piece: Piece, rng: Generator, x: float, bottom: float, z: float) -> None:
-    """Stand a framed photograph."""
+def small_picture(piece: Piece, rng: Generator, x: float, bottom: float, z: float) -> None:
+    """Stand a small photograph in its frame."""
     size = rng.uniform(0.12, 0.2)
     piece.box(x, bottom, z, (size + 0.03, size + 0.03, 0.015), wood(rng))
     shown = Material(f"picture_{pick(rng, PICTURES)}", (1, 1, 1), fit=True)
     piece.box(x, bottom + 0.015, z + 0.01, (size, size, 0.004), shown, shadow=False)
 
 
-ANYTHING = (book_pile, book_pile, mug, mug, bottle, vase, bowl, box_pile, papers, clock)
+ANYTHING = (book_pile, book_pile, mug, mug, bottle, vase, bowl, box_pile, papers, small_picture)
 AT_WORK = (book_pile, papers, papers, mug, laptop, box_pile, bottle)
 
 
@@ -532,7 +532,7 @@ def shelf(rng: Generator) -> Piece:
         if k < boards - 1:
             _row_of_books(piece, rng, width, bottom + 0.024, gap - 0.05, depth)
     if rng.random() < 0.5:
-        pick(rng, (box_pile, vase, clock))(piece, rng, 0.0, height - 0.01, 0.0)
+        pick(rng, (box_pile, vase, small_picture))(piece, rng, 0.0, height - 0.01, 0.0)
     return piece
 
 
@@ -541,7 +541,14 @@ def _row_of_books(
 ) -> None:
     x, end = -width / 2 + 0.04, width / 2 - 0.05
     if rng.random() < 0.2:  # an open compartment with a thing or two
-        clutter(piece, rng, (x + 0.1, end - 0.1, -0.02, 0.05), bottom, 2, (book_pile, mug, clock))
+        clutter(
+            piece,
+            rng,
+            (x + 0.1, end - 0.1, -0.02, 0.05),
+            bottom,
+            2,
+            (book_pile, mug, small_picture),
+        )
         return
     while x < end - 0.05 and rng.random() < 0.93:
         thick = min(rng.uniform(0.05, 0.16), end - x)
@@ -814,7 +821,12 @@ def wall_shelf(rng: Generator) -> Piece:
     piece.box(0, height, 0, (width, 0.03, 0.22), wood(rng))
     _row_of_books(piece, rng, width * 0.6, height + 0.03, 0.3, 0.22)
     clutter(
-        piece, rng, (0.32 * width, 0.45 * width, -0.02, 0.02), height + 0.03, 1, (vase, mug, clock)
+        piece,
+        rng,
+        (0.32 * width, 0.45 * width, -0.02, 0.02),
+        height + 0.03,
+        1,
+        (vase, mug, small_picture),
     )
     return piece
 

@@ -83,10 +83,11 @@ class Frame:
 
     @property
     def points(self) -> Array:
-        """(H, W, 3) float32: the seen points in the world, in metres."""
+        """(H, W, 3) float32: the seen points in the world, in metres; NaN where nothing is."""
         height, width = self.depth.shape
         rays = directions(Camera(self.K, self.camera_to_world, height, width))
-        return self.camera_to_world[:3, 3] + rays * self.depth[..., None]
+        depth = np.where(np.isfinite(self.depth), self.depth, np.nan)
+        return self.camera_to_world[:3, 3] + rays * depth[..., None]
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,8 @@ class Material:
         tint: sRGB colour that the texture is multiplied by; may exceed 1 a little.
         repeat: metres per repeat of the texture.
         emission: light that the surface gives by itself, in multiples of its colour.
-        fit: True stretches the texture once over each face, instead of repeating it.
+        fit: True stretches the texture once over each face of a box, instead of repeating it;
+            upright on the sides, left and right as from inside the box.
     """
 
     texture: str = "plain"
@@ -210,7 +212,13 @@ class Scene:
 
     @property
     def shapes(self) -> _Shapes:
-        """The shapes as arrays, one row each."""
+        """The shapes as arrays, one row each.
+
+        Raises:
+            ValueError: the scene has none.
+        """
+        if not self._shapes:
+            raise ValueError("The scene has no shapes; add a plane, a box or a sphere first.")
         if self._arrays is None:
             self._arrays = _Shapes(self._shapes, self._materials, self.bank)
         return self._arrays
@@ -605,7 +613,7 @@ def _describe_boxes(shapes: _Shapes, shape: NDArray, position: list[Array]) -> t
         shapes, shape, np.where(on_x, local[2], local[0]), np.where(on_y, local[2], local[1])
     )
     across, down = np.where(on_x, part[2], part[0]), np.where(on_y, part[2], part[1])
-    mirrored = np.where(on_x, -x, np.where(on_z, z, 1)) < 0  # pictures read from outside
+    mirrored = np.where(on_x, -x, np.where(on_z, z, 1)) < 0
     fit = shapes.fit[shape]
     u = np.where(fit, 0.5 + 0.5 * np.where(mirrored, -across, across), u)
     v = np.where(fit, 0.5 + 0.5 * down, v)
