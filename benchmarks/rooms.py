@@ -30,17 +30,16 @@ def one_frame(count: int) -> None:
     seeds = range(count)
     rooms.sample_frame(0)  # draws the textures
     views = [rooms.sample_view(seed) for seed in seeds]
-    hits = [raycaster.cast(room.scene, camera) for room, camera in views]
+    scenes, cameras = [room.scene for room, _ in views], [camera for _, camera in views]
+    hits = [raycaster.cast(*view) for view in zip(scenes, cameras, strict=True)]
     frames = [rooms.sample_frame(seed) for seed in seeds]
-    shapes = np.mean([len(room.scene.shapes.kind) for room, _ in views])
-    lamps = np.mean([len(room.scene.lights) for room, _ in views])
+    shapes = np.mean([len(scene.shapes.kind) for scene in scenes])
+    lamps = np.mean([len(scene.lights) for scene in scenes])
     parts = {
         "all of it (sample_frame)": rooms.sample_frame,
         "  build and furnish the room": lambda seed: rooms.make_room(np.random.default_rng(seed)),
-        "  find what the rays hit": lambda seed: raycaster.cast(
-            views[seed][0].scene, views[seed][1]
-        ),
-        "  light it": lambda seed: raycaster.shade(views[seed][0].scene, hits[seed]),
+        "  find what the rays hit": lambda seed: raycaster.cast(scenes[seed], cameras[seed]),
+        "  light it": lambda seed: raycaster.shade(scenes[seed], hits[seed]),
         "the sensor's mask": lambda seed: rooms.sensor_mask(frames[seed], seed),
     }
     print(f"{count} rooms with {shapes:.0f} shapes and {lamps:.1f} lamps on average, 160 x 120")

@@ -541,14 +541,8 @@ def _row_of_books(
 ) -> None:
     x, end = -width / 2 + 0.04, width / 2 - 0.05
     if rng.random() < 0.2:  # an open compartment with a thing or two
-        clutter(
-            piece,
-            rng,
-            (x + 0.1, end - 0.1, -0.02, 0.05),
-            bottom,
-            2,
-            (book_pile, mug, small_picture),
-        )
+        area = (x + 0.1, end - 0.1, -0.02, 0.05)
+        clutter(piece, rng, area, bottom, 2, (book_pile, mug, small_picture))
         return
     while x < end - 0.05 and rng.random() < 0.93:
         thick = min(rng.uniform(0.05, 0.16), end - x)
@@ -820,14 +814,8 @@ def wall_shelf(rng: Generator) -> Piece:
     piece = Piece("wall shelf", width, 0.24, wall=True)
     piece.box(0, height, 0, (width, 0.03, 0.22), wood(rng))
     _row_of_books(piece, rng, width * 0.6, height + 0.03, 0.3, 0.22)
-    clutter(
-        piece,
-        rng,
-        (0.32 * width, 0.45 * width, -0.02, 0.02),
-        height + 0.03,
-        1,
-        (vase, mug, small_picture),
-    )
+    area = (0.32 * width, 0.45 * width, -0.02, 0.02)
+    clutter(piece, rng, area, height + 0.03, 1, (vase, mug, small_picture))
     return piece
 
 

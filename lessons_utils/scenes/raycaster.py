@@ -37,6 +37,8 @@ LIFT = 2e-3
 
 _TINY = np.float32(1e-20)  # added to directions, so that none is zero
 _CHUNK = 500  # pairs of tile and shape looked at together: fits the processor's cache
+_CLOSE = 0.02  # what is nearer to the camera, in metres, is behind it
+_EDGES = np.array([(a, a | bit) for bit in (1, 2, 4) for a in range(8) if not a & bit]).T
 _F = np.float32
 _MISS = _F(1e30)  # added to ray parameters where nothing is hit: quicker than a choice
 _FARTHEST = _F(1e15)  # ray parameters from here on are misses, too
@@ -454,22 +456,36 @@ def _batches(
 
 def _seen_in_tiles(shapes: _Shapes, camera: Camera, tiling: _Tiling) -> NDArray[np.bool_]:
     """Return (tiles, shapes): True where a shape's outline may touch a tile."""
-    matrix, to_world = camera.K, camera.camera_to_world
-    relative = shapes.corners() - to_world[:3, 3]
-    x, y, z = ((relative * axis).sum(2) for axis in to_world[:3, :3].T)
-    behind = z < 0.02
-    depth = np.maximum(z, 0.02)
-    spans = []
-    for axis, (side, count) in enumerate(((x, tiling.columns), (y, tiling.rows))):
-        pixel = side / depth * matrix[axis, axis] + matrix[axis, 2]
-        low = np.where(behind.any(1), -np.inf, pixel.min(1) - 0.5)
-        high = np.where(behind.any(1), np.inf, pixel.max(1) + 0.5)
+    points, valid = _outline(shapes, camera)
+    touched = []
+    for axis, count in enumerate((tiling.columns, tiling.rows)):
+        pixel = points[..., axis] / np.maximum(points[..., 2], _CLOSE)
+        pixel = pixel * camera.K[axis, axis] + camera.K[axis, 2]
+        low = np.where(valid, pixel, np.inf).min(axis=1) - 0.5
+        high = np.where(valid, pixel, -np.inf).max(axis=1) + 0.5
         edges = np.arange(count)[:, None] * TILE
-        spans.append((edges + TILE - 1 >= low) & (edges <= high))
-    columns, rows = spans
-    touched = rows[:, None] & columns[None] & ~behind.all(1)
+        touched.append((edges + TILE - 1 >= low) & (edges <= high))
+    columns, rows = touched
+    touched = rows[:, None] & columns[None]
     touched[..., shapes.kind == PLANE] = True
     return touched.reshape(-1, len(shapes.kind))
+
+
+def _outline(shapes: _Shapes, camera: Camera) -> tuple[Array, NDArray[np.bool_]]:
+    """Return points around what is before the camera of each shape, and which of them count.
+
+    The points are the corners of the box around the shape and, where the box reaches behind the
+    camera, the points where its edges pass the camera: (shapes, 8 + 12, 3) in the camera's axes.
+    """
+    to_world = camera.camera_to_world
+    relative = shapes.corners() - to_world[:3, 3]
+    corners = np.stack([(relative * axis).sum(2) for axis in to_world[:3, :3].T], axis=2)
+    before = corners[..., 2] >= _CLOSE
+    start, end = corners[:, _EDGES[0]], corners[:, _EDGES[1]]
+    crossing = before[:, _EDGES[0]] != before[:, _EDGES[1]]
+    rise = np.where(crossing, end[..., 2] - start[..., 2], 1)
+    passing = start + ((_CLOSE - start[..., 2]) / rise)[..., None] * (end - start)
+    return np.concatenate([corners, passing], axis=1), np.concatenate([before, crossing], axis=1)
 
 
 # Light -------------------------------------------------------------------------------------------
