@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from torch import Tensor
 
 from lessons_utils import depth as depths
@@ -97,7 +96,9 @@ class SpoilDepthMaps:
         errors = _errors(measured)
 
         left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
-        heat = draw_depth(left, prediction[self.shown], "the prediction for one room", self.limits)
+        heat = plots.draw_depth(
+            left, prediction[self.shown], "the prediction for one room", self.limits
+        )
         figure.colorbar(heat, ax=left, label="metres", ticks=range(11))
         self._draw_bars(right, errors)
 
@@ -130,61 +131,6 @@ def _errors(measured: Mapping[str, float]) -> dict[str, float]:
 
 
 # ---- Figures of the lesson -----------------------------------------------------------------------
-
-
-def draw_depth(
-    axes: Axes, depth: Tensor, title: str, limits: tuple[float, float] | None = None
-) -> AxesImage:
-    """Draw a depth map without ticks, and return what a colour bar needs.
-
-    Args:
-        axes: where to.
-        depth: (1, 1, H, W) or (1, H, W), metres; what is 0 or less is missing and left white.
-        title: says what to see.
-        limits: nearest and farthest depth of the colours; None takes those of the map.
-    """
-    depth = torch.where(depth > 0, depth, torch.nan)
-    low, high = limits or (None, None)
-    heat = axes.imshow(
-        plots.to_array(depth), cmap="viridis", vmin=low, vmax=high, interpolation="nearest"
-    )
-    axes.set_title(title)
-    axes.set_axis_off()
-    return heat
-
-
-def depth_row(
-    pictures: Mapping[str, Tensor],
-    width: float = 12.0,
-    limits: tuple[float, float] | None = None,
-    label: str = "metres",
-) -> Figure:
-    """Draw pictures and depth maps side by side; the maps share one colour bar.
-
-    Args:
-        pictures: from a title to (1, 3, H, W) in [0, 1] or (1, 1, H, W) in metres.
-        width: of the figure, in inches.
-        limits: see `draw_depth`; None takes nearest and farthest of all the maps.
-        label: of the colour bar.
-
-    Returns:
-        The figure, to be passed to `plots.show`.
-    """
-    maps = [map_ for map_ in pictures.values() if map_.shape[1] == 1]
-    if limits is None:
-        known = torch.cat([map_[map_ > 0] for map_ in maps])
-        limits = (known.min().item(), known.max().item())
-    aspect = max(picture.shape[-2] / picture.shape[-1] for picture in pictures.values())
-    size = (width, (width - 1.1) / len(pictures) * aspect + 0.4)
-    figure, grid = plt.subplots(1, len(pictures), figsize=size, squeeze=False, layout="constrained")
-    heat = None
-    for axes, (title, picture) in zip(grid[0], pictures.items(), strict=True):
-        if picture.shape[1] == 3:
-            plots.draw_picture(axes, picture, title)
-        else:
-            heat = draw_depth(axes, picture, title, limits)
-    figure.colorbar(heat, ax=grid[0, -1], label=label)
-    return figure
 
 
 def layers(image: Tensor, depth: Tensor, edges: tuple[float, ...]) -> dict[str, Tensor]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import ipywidgets as widgets
+import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -168,3 +170,26 @@ def _draw_costs(axes: Axes, costs: Tensor, disparity: int, truth: float) -> None
     axes.legend(loc="upper right", fontsize="small")
     axes.xaxis.set_major_locator(MultipleLocator(10))
     axes.yaxis.set_major_locator(MaxNLocator(4))
+
+
+# ---- A figure of the lesson ----------------------------------------------------------------------
+
+
+def error_figure(error: Tensor, valid: Tensor) -> Figure:
+    """Draw the relative error of a depth map; what has no truth is gray.
+
+    Args:
+        error: (1, 1, H, W), of 1.
+        valid: (1, 1, H, W), bool.
+
+    Returns:
+        The figure, to be passed to `plots.show`.
+    """
+    figure, axes = plt.subplots(figsize=(8, 4.6))
+    colours = matplotlib.colormaps["viridis"].with_extremes(bad="0.75")
+    percent = plots.to_array(torch.where(valid, 100 * error, torch.nan))
+    heat = axes.imshow(percent, cmap=colours, vmin=0, vmax=30, interpolation="nearest")
+    axes.set_title("error: bright is wrong, gray unknown")
+    axes.set_axis_off()
+    figure.colorbar(heat, ax=axes, label="% of the true depth", extend="max")
+    return figure

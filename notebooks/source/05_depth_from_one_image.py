@@ -13,7 +13,7 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/cnns-for-other-image-tasks/blob/main/notebooks/05_depth_from_one_image.ipynb)
 #
-# **Budget:** 60 s on a CPU core (GPU: not measured) · 1.5 GB of memory · nothing to download
+# **Budget:** 45 s on a CPU core (GPU: not measured) · 1.5 GB of memory · nothing to download
 #
 # **You will be able to**
 #
@@ -60,7 +60,7 @@ image = torch.from_numpy(frame.rgb).permute(2, 0, 1)[None]  # (240, 320, 3) -> (
 z = torch.from_numpy(frame.depth)[None, None]  # (1, 1, 240, 320), metres
 
 # %%
-figure = depth_errors.depth_row({"a rendered room": image, "its depth": z}, width=11)
+figure = plots.depth_row({"a rendered room": image, "its depth": z}, width=11)
 alt = "A room with a desk, a chair, a plant in front and a door at the far end; beside it its depth map, dark near, bright far."
 plots.show(figure, alt=alt)
 
@@ -98,7 +98,9 @@ print(f"in the corner: depth {3:.2f} m, ray {3 * stretch[0, 0]:.2f} m")
 # %%
 wall = torch.full((1, 1, 240, 320), 3.0)
 rays = wall * torch.from_numpy(stretch)
-figure = depth_errors.depth_row({"depth of the wall": wall, "length of the rays": rays}, width=10)
+figure = plots.depth_row(
+    {"depth of the wall": wall, "length of the rays": rays}, width=10, limits=(3, 3.8)
+)
 alt = "Left, the wall's depth: one colour. Right, the length of the rays: rings that grow from the middle to the corners."
 plots.show(figure, alt=alt)
 
@@ -115,8 +117,8 @@ pair = datasets.stereo_motorcycle()
 
 # %%
 pictures = {"left eye": pair.left, "right eye": pair.right, "true depth": pair.depth}
-alt = "A red motorcycle in a garage, from two places; its true depth from 2 to 5 metres, white where unknown."
-plots.show(depth_errors.depth_row(pictures, width=14), alt=alt)
+alt = "A red motorcycle in a garage, from two places; its true depth from 2 to 5 metres, gray where unknown."
+plots.show(plots.depth_row(pictures, width=14), alt=alt)
 
 # %% [markdown]
 # Everything in the right picture lies further to the left, near things more so. Look at the lamp and at the shelf behind it. This shift along the row is the **disparity** $d$, in pixels. By similar triangles, a point at $(X, Z)$ appears at column $f X / Z$ in the left eye and, with the camera moved by the **baseline** $b$, at $f (X - b) / Z$ in the right one. The difference is
@@ -141,7 +143,7 @@ for d in (59, 58, 10, 9):
 # %% [markdown]
 # ### Which pixel is which?
 #
-# How do we find $d$? Take a small window around a pixel of the left picture, slide it along the *same row* of the right picture, and add up the squared differences (SSD):
+# How do we find $d$? Take a small window around a pixel of the left picture, slide it along the *same row* of the right picture, and average the squared differences (most codes add them up, hence the name SSD):
 #
 # $$\text{cost}(d) = \frac{1}{n} \sum_{(i, j)\,\in\,\text{window}} \left\lVert L(r + i,\, c + j) - R(r + i,\, c + j - d) \right\rVert^2$$
 #
@@ -192,11 +194,10 @@ print(f"more than 10 % off: {100 * wrong:.0f} % of the pixels")
 limits = (2.0, 5.2)
 pictures = {"left eye": pair.left, "matched by nine lines": matched, "truth": pair.depth}
 alt = "The motorcycle's depth by matching windows: its shape is right, with holes of wrong depth on the white door, on the dark floor and along its left edges."
-plots.show(depth_errors.depth_row(pictures, width=14, limits=limits), alt=alt)
+plots.show(plots.depth_row(pictures, width=14, limits=limits), alt=alt)
 
 # %%
-off = torch.where(pair.valid, (100 * error).clamp(0.01, 30), 0)
-figure = depth_errors.depth_row({"error": off}, width=7.5, label="% of the true depth, up to 30")
+figure = stereo.error_figure(error, pair.valid)
 alt = "Error of the matching: bright on the door, on dark floor, in strips left of wheels and fork, and on the left margin."
 plots.show(figure, alt=alt)
 
@@ -289,7 +290,7 @@ pictures = {name: torch.from_numpy(w.rgb).permute(2, 0, 1)[None] for name, w in 
 for name, world in worlds.items():
     pictures[f"depth, {name[-3:]}"] = torch.from_numpy(world.depth)[None, None]
 alt = "Two pictures of a room with a table, a crate, a ball and a door: no difference to be seen. Their depth maps: the second twice as deep."
-plots.show(depth_errors.depth_row(pictures, width=15), alt=alt)
+plots.show(plots.depth_row(pictures, width=15), alt=alt)
 
 # %% [markdown]
 # The same picture, and each depth exactly doubled. The reason is one line: a point $(X, Y, Z)$ appears at $\left(f\frac{X}{Z}, f\frac{Y}{Z}\right)$, and $s$ cancels in $\frac{sX}{sZ}$. Film makers live on it: a model ship, filmed from near, fills the screen like a real one.
@@ -460,8 +461,8 @@ images, true_depth, valid = test
 shown = {f"test room {i}": images[i : i + 1] / 255 for i in (20, 4)}
 for i in (20, 4):
     shown[f"its valid depth ({i})"] = torch.where(valid, true_depth, 0)[i : i + 1]
-alt = "Two rendered test rooms and their depth maps, with white holes where a sensor would have measured nothing."
-plots.show(depth_errors.depth_row(shown, width=14), alt=alt)
+alt = "Two rendered test rooms and their depth maps, with gray holes where a sensor would have measured nothing."
+plots.show(plots.depth_row(shown, width=14), alt=alt)
 
 
 # %% [markdown]
@@ -477,7 +478,7 @@ def mean_depth(frames):
 
 # %%
 mean = mean_depth(train)  # (300, 1, 120, 160) -> (1, 1, 120, 160)
-figure = depth_errors.depth_row({"the mean of 300 rooms": mean}, width=6)
+figure = plots.depth_row({"the mean of 300 rooms": mean}, width=6)
 alt = "A smooth map: near at the bottom, farther towards the middle and the top."
 plots.show(figure, alt=alt)
 
@@ -532,7 +533,7 @@ for name, here, published, measured in zip(baseline, baseline.values(), paper, o
     print(f"{name:16} {here:11.3f} {published:12.3f} {measured:12.3f}")
 
 # %% tags=["marked"]
-# With NYU Depth v2 at hand: set to True and run. It needs 3.0 GB of download otherwise.
+# With NYU Depth v2 at hand (python -m lessons_utils fetch nyu-depth-v2: 3.0 GB): set to True, run.
 measure_live = False
 if measure_live:
     nyu_mean = mean_depth(datasets.nyu_depth("train"))
@@ -542,7 +543,7 @@ if measure_live:
     print("NYU, live: " + "  ".join(f"{name} {value:.3f}" for name, value in nyu.items()))
 
 # %% [markdown]
-# Within 5 % of the paper in every row. The rest is data: the authors averaged over 120,000 raw frames of the training scenes, we over the 795 that carry labels. Our rendered rooms are of the same difficulty, a little easier: they stand in for NYU where nothing may be downloaded. The paper's network reached .215 abs rel, against .408 of its mean: that is what a network has to bring.
+# Within 5 % of the paper in every row. The rest is data: the authors trained on 120,000 raw frames of the training scenes and presumably averaged over these; we average over the 795 that carry labels. Our rendered rooms are of the same difficulty, a little easier: they stand in for NYU where nothing may be downloaded. The paper's network reached .215 abs rel, against .408 of its mean: that is what a network has to bring.
 
 # %% [markdown]
 # ## 8. What goes wrong in practice

@@ -81,10 +81,3 @@ def test_the_table_shows_every_metric():
     }
     texts = [text.get_text() for text in depth_errors.table_figure(rows).axes[0].texts]
     assert texts == [f"{value:.3f}" for row in rows.values() for value in row.values()]
-
-
-def test_missing_depth_is_left_white():
-    figure = Figure()
-    axes = figure.subplots()
-    heat = depth_errors.draw_depth(axes, torch.tensor([[[[0.0, 2.0]]]]), "title")
-    assert heat.get_array().mask.tolist() == [[True, False]]
