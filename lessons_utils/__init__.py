@@ -4,7 +4,7 @@ What a lesson teaches stands in its cells; what it needs but does not teach stan
 from the ground up (each imports only rooms below it):
 
 0. `runtime`: device, seeds, folders, the set-up call of every lesson.
-1. `datasets`: every picture that enters.
+1. `datasets`, `scenes`: every picture that enters, photographed or rendered.
 2. `superres`: the finished method of lessons 01 to 04.
 3. `plots`, `training`, `checkpoints`: figures, the training loop, weights with their provenance.
 4. `explorers`, `recipes`: widgets that a learner moves; how each shipped network was trained.
