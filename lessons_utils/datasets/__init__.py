@@ -4,11 +4,19 @@
 - `super_resolution`: Set5 and its like;
 - `rgbd`, `nyu`: frames with depth, from a folder of yours or from NYU Depth v2;
 - `stereo`: a pair of pictures with true disparity;
+- `archives`: sets of small images to classify, such as CIFAR-10, and noise;
 - `catalogue`, `download`: what can be fetched, and how it comes whole.
 
 Use the names given here, `datasets.photograph` for instance; the modules are how they are kept.
 """
 
+from lessons_utils.datasets.archives import (
+    IMAGE_SETS,
+    LabelledImages,
+    image_set,
+    noise_images,
+    read_archive,
+)
 from lessons_utils.datasets.catalogue import fetch, fetchable, is_present
 from lessons_utils.datasets.download import DownloadError, Source
 from lessons_utils.datasets.nyu import NYU, NYU_INTRINSICS, nyu_depth
@@ -31,6 +39,7 @@ from lessons_utils.datasets.super_resolution import (
 )
 
 __all__ = [
+    "IMAGE_SETS",
     "NYU",
     "NYU_INTRINSICS",
     "PHOTOGRAPHS",
@@ -38,6 +47,7 @@ __all__ = [
     "SETS",
     "DownloadError",
     "Frames",
+    "LabelledImages",
     "PictureSet",
     "Source",
     "StereoPair",
@@ -45,10 +55,13 @@ __all__ = [
     "fetchable",
     "halve_frames",
     "image_folder",
+    "image_set",
     "is_present",
+    "noise_images",
     "nyu_depth",
     "photograph",
     "pixels_sha256",
+    "read_archive",
     "read_image",
     "rgbd_folder",
     "scale_intrinsics",
