@@ -302,7 +302,7 @@ def edits(network: depth.CoarseNetwork, images: Tensor) -> None:
     live(
         draw,
         size=(9.8, 2.2),
-        name=widgets.Dropdown(options=list(EDITS), value="cover the bottom", description="Edit"),
+        name=widgets.Dropdown(options=list(EDITS), value="lower the picture", description="Edit"),
         amount=widgets.IntSlider(value=40, min=0, max=60, step=4, description="Pixels"),
         room=widgets.Dropdown(
             options=[(f"room {number + 1}", number) for number in range(len(images))],
