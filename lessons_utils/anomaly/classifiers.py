@@ -6,7 +6,6 @@ return logits.
 
 from __future__ import annotations
 
-import pickle
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -343,7 +342,7 @@ def load_pickled_classifier(path: str | Path) -> Normalised:
         raise FileNotFoundError(f"No weights at {path}.")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except Exception as error:  # a damaged pickle may raise anything
         raise ValueError(f"{path} is no file of tensors that PyTorch saved: {error}") from error
     state = content.get("state_dict", content) if isinstance(content, dict) else {}
     state = {str(key).removeprefix("module."): value for key, value in state.items()}
