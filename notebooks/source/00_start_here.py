@@ -9,7 +9,7 @@
 # %% [markdown]
 # # 00 · Start here
 #
-# In one minute you enlarge a photograph with a network of 57,281 numbers, and see where the course takes you from there.
+# In one minute you enlarge a photograph with one network and measure a room with another, and see where the course takes you from there.
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/cnns-for-other-image-tasks/blob/main/notebooks/00_start_here.ipynb)
 #
@@ -18,10 +18,11 @@
 # **You will be able to**
 #
 # - run a trained super-resolution network on a real photograph, and measure what it gains;
+# - run a trained depth network on a single picture, and see what it knows and what it misses;
 # - tell how a lesson works: predict, run, look, move, check;
 # - find the lesson for each part of the lecture.
 #
-# **Lecture and paper:** the opening of "CNNs for other image tasks"; SRCNN (Dong et al., TPAMI 2015).
+# **Lecture and paper:** the opening of "CNNs for other image tasks"; SRCNN (Dong et al., TPAMI 2015); depth from one image (Eigen et al., NeurIPS 2014).
 
 # %% [markdown]
 # Run the cells from top to bottom: **Shift + Enter** runs one and moves on. The first cell is the same in every lesson. It checks the installed package, seeds the random generators and picks the device.
@@ -39,8 +40,9 @@ except ModuleNotFoundError:  # on Colab: install the course, once
 device = lessons_utils.set_up(lesson_api=1)
 
 # %%
-from lessons_utils import checkpoints, datasets, plots, superres
+from lessons_utils import checkpoints, datasets, depth, plots, recipes, superres
 from lessons_utils.explorers import start
+from lessons_utils.scenes import rooms
 
 # %% [markdown]
 # ## A network that learnt to see sharply
@@ -92,6 +94,45 @@ print(f"bicubic {before:.2f} dB -> SRCNN {after:.2f} dB   (shipped weights, this
 #
 # One photograph proves little. The field measures on five agreed pictures, called Set5. There, at this scale, the authors of SRCNN reported 30.39 dB for bicubic and 32.75 dB for their network, more than any method they compared it with. Lesson 03 puts our numbers beside theirs, and says how each came about.
 # </details>
+
+# %% [markdown]
+# ## A network that sees how far away things are
+#
+# The second task: one picture in, a **map of distances** out. No second eye, no laser. This room is rendered by the course itself, so the true distance of every pixel is known. The networks were trained on other rooms; this one they have never seen.
+
+# %%
+images, metres, _ = rooms.frames("test", 14)  # (14, 3, 120, 160), (14, 1, 120, 160)
+room = slice(13, 14)
+predicted = depth.predict(recipes.load_eigen("eigen-rooms"), images[room])
+
+# %% [markdown]
+# Two networks share the work. The **coarse** one looks at the whole picture and draws a blurred guess. The **fine** one looks closely and sharpens it. Before you run the next cell: what in a single flat picture could tell how far away the wall is?
+
+# %%
+figure = plots.depth_row(
+    {
+        "one picture": depth.to_unit(images[room]),
+        "coarse": predicted["coarse"],
+        "fine": predicted["fine"],
+        "truth": metres[room],
+    },
+    width=12,
+)
+plots.show(
+    figure,
+    alt="A rendered room and its depth three times, in metres: the coarse network's blurred map, the fine network's sharper one, and the truth.",
+)
+
+# %% [markdown]
+# The floor rises to where it meets the wall, lines run together, and a door has the size of a door: the network has learnt such regularities from thousands of rooms. How far off is it? On average, over this one room:
+
+# %%
+for name in ("mean", "coarse", "fine"):
+    error = depth.measure(predicted[name], metres[room], metres[room] > 0)["abs_rel"]
+    print(f"{name:6}  {100 * error:4.1f} % of the distance   (shipped weights, this room)")
+
+# %% [markdown]
+# `mean` looks at no picture at all: it always says the average of all training rooms. Every depth network has to beat it, and not all published ones did. Lessons 05 to 07 tell the story, with real photographs too.
 
 # %% [markdown]
 # ## Move something
@@ -147,7 +188,10 @@ problems = main(["doctor"])
 # | Super-resolution: SRCNN, its layers | [02 · SRCNN layer by layer](02_srcnn_layers.ipynb) | three convolutions as what they are: patches, a small network per pixel, averaging |
 # | Super-resolution: training and results | [03 · Training SRCNN](03_srcnn_training.ipynb) | a live minute of training, then the paper's table beside ours |
 # | Super-resolution: filters and feature maps | [04 · Inside SRCNN](04_inside_srcnn.ipynb) | what the filters learnt, colour, your own photo, what came after |
-# | Depth from one image; depth, pose and flow | lessons 05 to 10, in preparation | a map of distances from one picture, then from unlabelled video |
+# | Depth from images: two eyes and one | [05 · Depth from one image](05_depth_from_one_image.ipynb) | stereo, the missing scale, and how an error of depth is measured |
+# | Depth from images: the coarse network | [06 · Coarse depth](06_coarse_depth.ipynb) | a network that sees the whole picture; the scale-invariant loss |
+# | Depth from images: the fine network | [07 · Fine depth](07_fine_depth.ipynb) | edges for the coarse map; real photographs |
+# | Depth, pose and flow from video | lessons 08 to 10, in preparation | geometry learnt from unlabelled video |
 # | Anomaly detection | lessons 11 to 15, in preparation | a network that knows when it does not know |
 #
 # You need Python, and you should know what a convolution and gradient descent are. You do not need a GPU.
@@ -155,8 +199,8 @@ problems = main(["doctor"])
 # %% [markdown]
 # ## In three lines
 #
-# - A small convolutional network turns a blurred enlargement into a sharper one.
-# - The gain is measured in dB against the true picture, by a protocol that lesson 01 takes apart.
+# - A small convolutional network turns a blurred enlargement into a sharper one; a larger one turns a picture into distances.
+# - The gain is measured against the true picture, in dB, and against the true distances, in per cent; lessons 01 and 05 take the protocols apart.
 # - Every number in this course says where it comes from: live, shipped weights, or a paper.
 #
 # **Next:** [01 · Resolution and PSNR](01_resolution_and_psnr.ipynb)
