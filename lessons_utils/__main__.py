@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from lightning_fabric import Fabric
 
-from lessons_utils import checkpoints, datasets, depth, recipes, runtime, superres
+from lessons_utils import anomaly, checkpoints, datasets, depth, recipes, runtime, superres
 
 
 def doctor(options: argparse.Namespace) -> int:
@@ -108,7 +108,11 @@ def train(options: argparse.Namespace) -> int:
 
 
 def evaluate(options: argparse.Namespace) -> int:
-    """Measure a network: SRCNN on a folder of pictures or Set5, a depth network on test frames."""
+    """Measure a network: SRCNN on pictures, a depth network on test frames, ODIN on two sets."""
+    if options.name == "odin":
+        return _evaluate_odin(options)
+    if options.inside or options.outside or options.count:
+        raise ValueError("--inside, --outside and --count are for odin.")
     if options.name in recipes.DEPTH:
         return _evaluate_depth(options)
     model, scale = recipes.load_for_evaluation(options.name, options.weights, options.scale)
@@ -143,6 +147,36 @@ def _evaluate_depth(options: argparse.Namespace) -> int:
     for metric in depth.METRICS:
         row = "".join(f"{scores[name][metric]:9.3f}" for name in ("mean", "coarse", "fine"))
         print(f"{metric:16}{row}")
+    return 0
+
+
+def _evaluate_odin(options: argparse.Namespace) -> int:
+    if not (options.weights and options.inside and options.outside):
+        raise ValueError("odin takes --weights FILE, --inside NPZ and --outside NPZ.")
+    if options.images or options.scale or options.data:
+        raise ValueError("--images, --scale and --data are for other networks than odin's.")
+    model = recipes.load_classifier(options.weights).to(runtime.choose_device())
+    inside = datasets.read_archive(options.inside, options.count)
+    outside = datasets.read_archive(options.outside, options.count)
+    scores = anomaly.evaluate(
+        model,
+        inside.images,
+        outside.images,
+        temperature=options.temperature,
+        epsilon=options.epsilon,
+        labels=inside.labels,
+    )
+    if options.json:
+        print(json.dumps({"name": "odin", **scores}))
+        return 0
+    print(
+        f"{scores['inside']} inside, {scores['outside']} outside; ODIN at temperature "
+        f"{options.temperature:g}, epsilon {options.epsilon:g}"
+    )
+    print(f"{'':10}{'baseline':>10}{'odin':>10}")
+    for metric in anomaly.METRICS:
+        row = "".join(f"{100 * scores[name][metric]:8.1f} %" for name in ("baseline", "odin"))
+        print(f"{metric:10}{row}")
     return 0
 
 
@@ -186,14 +220,25 @@ def build_parser() -> argparse.ArgumentParser:
 
     evaluate_parser = commands.add_parser("evaluate", help=evaluate.__doc__)
     evaluate_parser.add_argument(
-        "name", metavar="NAME", help="a shipped network, or srcnn with --weights"
+        "name", metavar="NAME", help="a shipped network, or srcnn or odin with --weights"
     )
-    evaluate_parser.add_argument("--weights", type=Path, help=".mat or .safetensors")
+    evaluate_parser.add_argument(
+        "--weights", type=Path, help=".mat or .safetensors; for odin a classifier's"
+    )
     evaluate_parser.add_argument(
         "--data", type=Path, help="folder of NYU Depth v2, for eigen-nyu; default: LESSONS_DATA"
     )
     evaluate_parser.add_argument("--scale", type=int, choices=(2, 3, 4))
     evaluate_parser.add_argument("--images", type=Path, help="a folder; default: Set5")
+    evaluate_parser.add_argument(
+        "--inside", type=Path, metavar="NPZ", help="for odin: images like those trained on"
+    )
+    evaluate_parser.add_argument("--outside", type=Path, metavar="NPZ", help="for odin: others")
+    evaluate_parser.add_argument(
+        "--count", type=int, help="the first so many of each; default: all"
+    )
+    evaluate_parser.add_argument("--temperature", type=float, default=anomaly.TEMPERATURE)
+    evaluate_parser.add_argument("--epsilon", type=float, default=anomaly.EPSILON)
     evaluate_parser.add_argument(
         "--json", action="store_true", help="one JSON object as the last line"
     )

@@ -3,9 +3,11 @@
 The command line (`python -m lessons_utils train NAME`, `evaluate NAME`) reads this room.
 
 - `super_resolution`: SRCNN on T91;
-- `depth`: Eigen's networks on rendered rooms and on NYU Depth v2.
+- `depth`: Eigen's networks on rendered rooms and on NYU Depth v2;
+- `anomaly`: classifiers for ODIN.
 """
 
+from lessons_utils.recipes.anomaly import load_classifier
 from lessons_utils.recipes.depth import (
     DEPTH,
     DepthRecipe,
@@ -27,6 +29,7 @@ __all__ = [
     "SUPER_RESOLUTION",
     "DepthRecipe",
     "SuperResolutionRecipe",
+    "load_classifier",
     "load_eigen",
     "load_for_evaluation",
     "nyu_for_training",
