@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping
 
 import ipywidgets as widgets
@@ -14,7 +15,6 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from lessons_utils import depth as depths
-from lessons_utils import plots
 from lessons_utils.explorers.live import live
 
 NAMES = {
@@ -96,10 +96,7 @@ class SpoilDepthMaps:
         errors = _errors(measured)
 
         left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
-        heat = plots.draw_depth(
-            left, prediction[self.shown], "the prediction for one room", self.limits
-        )
-        figure.colorbar(heat, ax=left, label="metres", ticks=range(11))
+        self._draw_map(left, prediction[self.shown, 0])
         self._draw_bars(right, errors)
 
         numbers = ", ".join(
@@ -111,16 +108,30 @@ class SpoilDepthMaps:
             f"{shift:.1f} m, over {len(self.truth)} rooms: {numbers}."
         )
 
+    def _draw_map(self, axes: Axes, depth: Tensor) -> None:
+        """Draw a map and its colour bar in one axes, in half the time that two need."""
+        (height, width), (low, high) = depth.shape, self.limits
+        gap = torch.full((height, 3), torch.nan)
+        bar = torch.linspace(high, low, height)[:, None].expand(-1, 3)
+        picture = torch.cat([depth, gap, bar], dim=1)
+        axes.imshow(picture.numpy(), cmap="viridis", vmin=low, vmax=high, interpolation="nearest")
+        for metres in range(math.ceil(low), math.floor(high) + 1):
+            row = (high - metres) / (high - low) * (height - 1)
+            axes.text(width + 7, row, f"{metres} m", va="center")
+        axes.set_title("the prediction for one room")
+        axes.set_axis_off()
+
     def _draw_bars(self, axes: Axes, errors: dict[str, float]) -> None:
         shares = [errors[name] / max(self.baseline[name], 1e-9) for name in NAMES]
         places = range(len(NAMES))
         axes.hlines(places, 0, [min(share, _LONGEST) for share in shares], color="tab:blue", lw=11)
         axes.axvline(1, color="tab:orange", lw=2)
-        labels = [f"{NAMES[name]}   {error:5.3f}" for name, error in errors.items()]
-        axes.set_yticks(places, labels, fontsize=9)
-        axes.set(xlim=(0, _LONGEST), ylim=(len(NAMES) - 0.4, -0.6), xticks=(0, 1, 2))
+        for place, (name, error) in zip(places, errors.items(), strict=True):
+            label = f"{NAMES[name]}   {error:.3f} "  # a text is quicker to draw than a tick
+            axes.text(0, place, label, ha="right", va="center", fontsize=9)
+        axes.set(xlim=(0, _LONGEST), ylim=(len(NAMES) - 0.4, -0.6), xticks=(0, 1, 2), yticks=())
         axes.set_xlabel("error / that of the mean picture")
-        axes.set_title("eight errors; orange: the mean picture's")
+        axes.set_title("errors; orange: the mean picture's")
 
 
 def _errors(measured: Mapping[str, float]) -> dict[str, float]:

@@ -27,7 +27,10 @@ def test_the_default_state_says_the_metrics(explorer):
     assert "times 1.20" in sentence and "over 3 rooms" in sentence
     assert "δ < 1.25 1.000" in sentence and "abs rel 0.200" in sentence
     assert sentence.endswith("scale-inv. 0.000.")
-    assert len(figure.axes) == 3  # the map, its colour bar, the errors
+    assert len(figure.axes) == 2  # the map with its colour bar, the errors
+    low, high = explorer.limits
+    marks = [text.get_text() for text in figure.axes[0].texts]
+    assert marks == [f"{metres} m" for metres in range(10) if low <= metres <= high]
 
 
 @pytest.mark.parametrize("start", ["the truth", "the mean picture"])
