@@ -180,28 +180,49 @@ EDITS = {
 }
 """What can be done to a picture: a part covered with gray, or all of it moved up or down."""
 
+MARGIN = 40
+"""Rows that a tall picture has above and below what the network sees."""
 
-def edit(images: Tensor, name: str, amount: int) -> Tensor:
-    """Cover a strip of pictures with gray, or move them up or down, repeating the border.
+
+def tall_rooms(seeds: Sequence[int], size: tuple[int, int]) -> Tensor:
+    """Render rooms with `MARGIN` more rows above and below than a network sees.
 
     Args:
-        images: (B, 3, H, W), in [0, 1].
+        seeds: of the rooms.
+        size: height and width of what the network sees: the middle of a frame of 120 x 160.
+
+    Returns:
+        (N, 3, height + 2 MARGIN, width), in [0, 1].
+    """
+    tall = (120 + 2 * MARGIN, 160)
+    frames = [torch.from_numpy(rooms.sample_frame(seed, *tall).rgb) for seed in seeds]
+    pictures = torch.stack(frames).permute(0, 3, 1, 2)
+    return depth.centre_crop(pictures, (size[0] + 2 * MARGIN, size[1]))
+
+
+def edit(tall: Tensor, name: str, amount: int) -> Tensor:
+    """Cut what the network sees out of tall pictures, and cover a strip of it, or move the cut.
+
+    Args:
+        tall: (B, C, H + 2 MARGIN, W), in [0, 1].
         name: a key of `EDITS`.
-        amount: pixels.
+        amount: pixels, up to `MARGIN`.
+
+    Returns:
+        (B, C, H, W).
     """
     where, kind = EDITS[name]
-    if amount == 0:
-        return images.clone()
+    height = tall.shape[-2] - 2 * MARGIN
     if kind == "shift":
-        rows = torch.arange(images.shape[-2]) + (amount if where == "up" else -amount)
-        return images[..., rows.clamp(0, images.shape[-2] - 1), :]
+        top = MARGIN + (amount if where == "up" else -amount)
+        return tall[..., top : top + height, :]
+    edited = tall[..., MARGIN : MARGIN + height, :].clone()
     strips = {
-        "bottom": np.s_[..., -amount:, :],
+        "bottom": np.s_[..., height - amount :, :],
         "top": np.s_[..., :amount, :],
         "left": np.s_[..., :amount],
-        "right": np.s_[..., -amount:],
+        "right": np.s_[..., edited.shape[-1] - amount :],
     }
-    edited = images.clone()
     edited[strips[where]] = GRAY
     return edited
 
@@ -217,7 +238,7 @@ def before_and_after(
     Args:
         log_depth: (h, w), predicted for the picture as it was.
         edited: (h, w), predicted for the edited picture.
-        size: height and width of the pictures.
+        size: height and width of what the network sees.
         name: a key of `EDITS`.
         amount: pixels; a multiple of 4, so that a picture moves by whole cells.
 
@@ -236,27 +257,27 @@ def before_and_after(
         log_depth = log_depth[source.clamp(0, height - 1)]
         hidden = ((source < 0) | (source >= height))[:, None]
     else:
-        hidden = depth.output_grid(edit(torch.ones(1, 1, *size), name, amount))[0, 0] != 1
+        blank = torch.ones(1, 1, size[0] + 2 * MARGIN, size[1])
+        hidden = depth.output_grid(edit(blank, name, amount))[0, 0] != 1
     before, after = (torch.where(hidden, torch.nan, part.exp()) for part in (log_depth, edited))
     return before, after
 
 
 @torch.no_grad()
 def draw_edit(
-    figure: Figure, network: depth.CoarseNetwork, images: Tensor, room: int, name: str, amount: int
+    figure: Figure, network: depth.CoarseNetwork, tall: Tensor, room: int, name: str, amount: int
 ) -> str:
     """Draw an edited picture, the depth before and after, and by how much the rest changed.
 
     Args:
         figure: empty.
         network: in eval mode.
-        images: (N, 3, H, W) in [0, 1], of the network's size.
+        tall: (N, 3, H + 2 MARGIN, W) in [0, 1], H x W what the network sees.
         room: which one, from 0.
         name: a key of `EDITS`.
         amount: pixels, a multiple of 4.
     """
-    picture = images[room : room + 1]
-    edited = edit(picture, name, amount)
+    picture, edited = (edit(tall[room : room + 1], name, pixels) for pixels in (0, amount))
     before, after = before_and_after(
         *(network(part)[0, 0] for part in (picture, edited)), picture.shape[-2:], name, amount
     )
@@ -286,26 +307,26 @@ def _bar_beside(figure: Figure, axes: Axes, limits: Limits, cmap: str, label: st
     bar.set_title(label, fontsize=8)
 
 
-def edits(network: depth.CoarseNetwork, images: Tensor) -> None:
+def edits(network: depth.CoarseNetwork, tall: Tensor) -> None:
     """Explore what a coarse network goes by: cover a part of a room, or move the picture.
 
     Args:
         network: trained.
-        images: (N, 3, H, W) in [0, 1], of the network's size.
+        tall: (N, 3, H + 2 MARGIN, W) in [0, 1], H x W what the network sees; see `tall_rooms`.
     """
     network = network.cpu().eval()
-    network(images[:1])  # raises here if the size is wrong
+    network(edit(tall[:1], "cover the top", 0))  # raises here if the size is wrong
 
     def draw(figure: Figure, room: int, name: str, amount: int) -> str:
-        return draw_edit(figure, network, images, room, name, amount)
+        return draw_edit(figure, network, tall, room, name, amount)
 
     live(
         draw,
         size=(9.8, 2.2),
         name=widgets.Dropdown(options=list(EDITS), value="lower the picture", description="Edit"),
-        amount=widgets.IntSlider(value=40, min=0, max=60, step=4, description="Pixels"),
+        amount=widgets.IntSlider(value=MARGIN, min=0, max=MARGIN, step=4, description="Pixels"),
         room=widgets.Dropdown(
-            options=[(f"room {number + 1}", number) for number in range(len(images))],
+            options=[(f"room {number + 1}", number) for number in range(len(tall))],
             value=0,
             description="Picture",
         ),

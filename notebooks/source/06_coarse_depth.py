@@ -716,19 +716,18 @@ plots.show(
 #
 # ### Try to break it: the network
 #
-# Cover a part of a room with gray, or lift and lower the picture. (A lifted picture is compared with the prediction from before moved along, so that each thing is compared with itself.)
+# Cover a part of a room with gray, or lift and lower the picture. For the latter the rooms are rendered 40 rows taller on each side, and the network sees another window of the same view: each thing stands higher or lower in the picture, **and its true depth stays what it was**. (A moved picture is compared with the prediction from before moved along, so that each thing is compared with itself.)
 #
-# **Cover more and more of the bottom: does the depth of what you still see change? What do you expect when the picture is lowered, that is, when everything stands lower in it: nearer or farther? Does lifting do the opposite?**
+# **Cover more and more of the bottom: does the depth of what you still see change? What do you expect when the picture is lifted, so that everything stands higher in it: nearer or farther? And lowered?**
 
 # %% tags=["explorer"]
-coarse.edits(
-    shipped.coarse, depth.to_unit(depth.centre_crop(images[[34, 4, 15, 20, 24, 94]], (114, 152)))
-)
+seeds = [rooms.seeds("test", 100)[number] for number in (34, 4, 15, 20, 24, 94)]
+coarse.edits(shipped.coarse, coarse.tall_rooms(seeds, (114, 152)))
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# The depth of what you still see changes, too: the network had used the covered part to judge it. Lower the picture, and nearly everything comes nearer, in every room; lifting it does less, and not the same in each. A real camera that tilts up lowers everything in the picture, and nothing comes nearer by it. But in the training rooms, what stands low in the picture mostly is near: the network goes by that. Van Dijk and de Croon (2019) found the same in a network trained on films from a car. It is a good rule in the training set, not a law.
+# The depth of what you still see changes, too: the network had used the covered part to judge it. Lifted, most rooms become farther, lowered nearer, by some ten per cent, and always unevenly; in truth nothing changed. In the training rooms, what stands low in the picture mostly is near, and the network goes by that. Van Dijk and de Croon (2019) found the same in a network trained on films from a car. It is a good rule in the training set, not a law.
 #
 # </details>
 
