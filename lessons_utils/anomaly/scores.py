@@ -206,7 +206,8 @@ def odin_scores(
         images: (N, ...) or batches; see `Images`.
         temperature: positive.
         epsilon: in the units of the model's input; see `perturb`.
-        batch_size: of a tensor of images.
+        batch_size: of a tensor of images. For the backward pass a DenseNet-BC (100, 12) keeps 40 MB
+            an image.
 
     Returns:
         (N,) float64, on the CPU.
