@@ -501,7 +501,7 @@ def _difference(prediction: Tensor, target: Tensor, valid: Tensor) -> tuple[Tens
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How training pictures are varied (paper, section 3.4)."""
+    """How training pictures are varied; the defaults are the paper's (section 3.4)."""
 
     scale: tuple[float, float] = (1.0, 1.5)
     """The picture grows by a factor s from this range, and depth is divided by s: a camera that is
@@ -512,6 +512,9 @@ class Augmentation:
     """A factor on each of red, green and blue."""
     flip: float = 0.5
     """Probability of a mirror image."""
+    tone: float = 0.0
+    """How much gamma, contrast, brightness and saturation vary, as parts of 1. Not in the paper; it
+    makes few pictures stand for more lamps and cameras."""
 
 
 def draw_batch(
@@ -574,6 +577,9 @@ def draw_batch(
         to_unit(images[chosen]), positions(*every), padding_mode="border", align_corners=True
     )
     pictures = (pictures * uniform(*augmentation.colour, 3, 1, 1)).clamp(0, 1)
+    if augmentation.tone:
+        factors = uniform(1 - augmentation.tone, 1 + augmentation.tone, 4, 1, 1, 1)
+        pictures = _vary_tone(pictures, *factors.unbind(1))
     height, width = architecture.output_size
     top, left = architecture.skipped
     cells = positions(
@@ -585,6 +591,17 @@ def draw_batch(
     target_valid = drawn > 0
     nearer = torch.where(target_valid, drawn / scale.view(-1, 1, 1, 1), 1.0)
     return pictures, nearer.log(), target_valid
+
+
+def _vary_tone(
+    pictures: Tensor, gamma: Tensor, contrast: Tensor, brightness: Tensor, saturation: Tensor
+) -> Tensor:
+    """Change pictures (B, 3, H, W) in [0, 1] by factors (B, 1, 1, 1)."""
+    pictures = pictures.clamp(min=1e-3) ** gamma
+    mean = pictures.mean(dim=(1, 2, 3), keepdim=True)
+    pictures = (pictures - mean) * contrast + mean * brightness
+    gray = pictures.mean(dim=1, keepdim=True)
+    return (gray + (pictures - gray) * saturation).clamp(0, 1)
 
 
 # ---- Metrics -------------------------------------------------------------------------------------

@@ -57,6 +57,8 @@ class Muon(torch.optim.Optimizer):
         lr: learning rate.
         momentum: of the orthogonal update (Nesterov).
         betas: of Adam's update.
+        weight_decay: what a step takes off each weight, as a part of the learning rate; biases and
+            other vectors keep theirs.
     """
 
     def __init__(
@@ -65,8 +67,15 @@ class Muon(torch.optim.Optimizer):
         lr: float = 1e-3,
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.99),
+        weight_decay: float = 0.0,
     ) -> None:
-        defaults = {"lr": lr, "momentum": momentum, "betas": betas, "orthogonal": True}
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "betas": betas,
+            "weight_decay": weight_decay,
+            "orthogonal": True,
+        }
         super().__init__(parameters, defaults)
 
     @torch.no_grad()
@@ -82,6 +91,8 @@ class Muon(torch.optim.Optimizer):
                     state["momentum"] = torch.zeros_like(parameter)
                     state["square"] = torch.zeros_like(parameter)
                 state["step"] += 1
+                if parameter.ndim > 1:
+                    parameter.mul_(1 - group["lr"] * group["weight_decay"])
                 if group["orthogonal"] and parameter.ndim > 1 and parameter.shape[0] > 1:
                     self._orthogonal_step(parameter, state, group)
                 else:

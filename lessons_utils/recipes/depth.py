@@ -45,13 +45,27 @@ class DepthRecipe:
     invariance: float = 0.5
     gradient_weight: float = 0.0
     """Of the 2015 follow-up's gradient term in the fine network's loss."""
+    weight_decay: float = 0.0
+    tone: float = 0.0
+    """See `depth.Augmentation`."""
+    feature_dropout: float = 0.0
+    """Share of the maps of Coarse 5 that are left out at a step; the paper has none."""
 
 
 DEPTH = {
     recipe.name: recipe
     for recipe in (
         DepthRecipe("eigen-rooms", "rooms", coarse_steps=8_000, fine_steps=3_000),
-        DepthRecipe("eigen-nyu", "nyu", coarse_steps=5_000, fine_steps=2_000, start="eigen-rooms"),
+        DepthRecipe(  # few pictures: more variation, smaller weights
+            "eigen-nyu",
+            "nyu",
+            coarse_steps=2_000,
+            fine_steps=1_500,
+            start="eigen-rooms",
+            weight_decay=0.5,
+            tone=0.3,
+            feature_dropout=0.2,
+        ),
     )
 }
 
@@ -131,6 +145,8 @@ def train_depth(
     folder = runs / f"{name}-seed{seed}"
     stages: dict[str, Any] = {}
 
+    # Without parameters, so that checkpoints do not show it.
+    model.coarse.features.append(nn.Dropout2d(recipe.feature_dropout))
     coarse_optimizer = training.Muon(
         [
             {"params": model.coarse.features.parameters(), "lr": recipe.learning_rate},
@@ -139,7 +155,8 @@ def train_depth(
                 "lr": recipe.fully_connected_learning_rate,
                 "orthogonal": False,
             },
-        ]
+        ],
+        weight_decay=recipe.weight_decay,
     )
     stages["coarse"] = _train_stage(
         model.coarse,
@@ -148,7 +165,7 @@ def train_depth(
         trained_on,
         held_out,
         lambda network, images: network(images),
-        recipe.invariance,
+        recipe,
         0.0,
         folder / "coarse",
         fabric,
@@ -167,12 +184,16 @@ def train_depth(
 
     stages["fine"] = _train_stage(
         model.fine,
-        training.Muon(model.fine.parameters(), lr=recipe.fine_learning_rate),
+        training.Muon(
+            model.fine.parameters(),
+            lr=recipe.fine_learning_rate,
+            weight_decay=recipe.weight_decay,
+        ),
         _settings(recipe, steps or recipe.fine_steps, seed),
         trained_on,
         held_out,
         fine_output,
-        recipe.invariance,
+        recipe,
         recipe.gradient_weight,
         folder / "fine",
         fabric,
@@ -208,18 +229,21 @@ def _train_stage(
     frames: depth.Frames,
     held_out: depth.Frames,
     output: Callable[[nn.Module, Tensor], Tensor],
-    invariance: float,
+    recipe: DepthRecipe,
     gradient_weight: float,
     folder: Path,
     fabric: Fabric,
 ) -> training.TrainingResult:
+    augmentation = depth.Augmentation(tone=recipe.tone)
+
     def draw_batch(count: int, generator: torch.Generator) -> training.Batch:
-        images, *rest = depth.draw_batch(frames, network.architecture, count, generator)
+        architecture = network.architecture
+        images, *rest = depth.draw_batch(frames, architecture, count, generator, augmentation)
         return images.to(memory_format=torch.channels_last), *rest
 
     def loss(network: nn.Module, images: Tensor, target: Tensor, valid: Tensor) -> Tensor:
         predicted = output(network, images).float()
-        error = depth.scale_invariant_loss(predicted, target, valid, invariance)
+        error = depth.scale_invariant_loss(predicted, target, valid, recipe.invariance)
         if gradient_weight:
             error = error + gradient_weight * depth.gradient_loss(predicted, target, valid)
         return error

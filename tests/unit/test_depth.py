@@ -799,3 +799,16 @@ def fine(images, coarse):
 def test_bad_input_is_named(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_tone_varies_pictures_and_leaves_depth_alone():
+    frames = (
+        torch.randint(0, 256, (3, 3, 120, 160), dtype=torch.uint8, generator=seeded()),
+        1 + torch.rand(3, 1, 120, 160, generator=seeded(1)),
+        torch.ones(3, 1, 120, 160, dtype=torch.bool),
+    )
+    plain = depth.draw_batch(frames, depth.SMALL, 4, seeded(2))
+    varied = depth.draw_batch(frames, depth.SMALL, 4, seeded(2), depth.Augmentation(tone=0.3))
+    assert torch.equal(plain[1], varied[1]) and torch.equal(plain[2], varied[2])
+    assert varied[0].min() >= 0 and varied[0].max() <= 1
+    assert (plain[0] - varied[0]).abs().mean(dim=(1, 2, 3)).min() > 0.001

@@ -211,3 +211,25 @@ def test_schedule_rises_then_falls_to_zero():
     assert factors[0] == pytest.approx(0.1)
     assert max(factors) == pytest.approx(1, abs=1e-3)
     assert factors[-1] < 1e-4
+
+
+def test_weight_decay_shrinks_matrices_and_spares_vectors():
+    matrix, vector = nn.Parameter(torch.ones(3, 4)), nn.Parameter(torch.ones(3))
+    for parameter in (matrix, vector):
+        parameter.grad = torch.zeros_like(parameter)
+    training.Muon([matrix, vector], lr=0.1, weight_decay=0.5).step()
+    assert torch.allclose(matrix, torch.full((3, 4), 0.95))
+    assert torch.equal(vector, torch.ones(3))
+
+
+def test_a_group_may_keep_adams_update_for_its_matrices():
+    ours = nn.Parameter(torch.ones(3, 4))
+    theirs = nn.Parameter(torch.ones(3, 4))
+    a = training.Muon([{"params": [ours], "orthogonal": False}], lr=0.1, betas=(0.9, 0.99))
+    b = torch.optim.Adam([theirs], lr=0.1, betas=(0.9, 0.99))
+    for step in range(3):
+        gradient = torch.randn(3, 4, generator=torch.Generator().manual_seed(step))
+        ours.grad, theirs.grad = gradient.clone(), gradient.clone()
+        a.step()
+        b.step()
+    assert torch.allclose(ours, theirs, atol=1e-5)
