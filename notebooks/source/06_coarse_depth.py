@@ -677,7 +677,7 @@ plots.show(
 )
 
 # %% [markdown]
-# They are parts of rooms. A ReLU makes the hidden numbers zero or positive, so each map comes in its own sign only: a near wall on one side, a near thing at one place (purple blobs), a floor that falls away from a wall. A map of one colour makes the whole room larger or smaller: the factor of section 4. The network composes a room from some of these, as one composes a chord.
+# They are parts of rooms. A ReLU makes the hidden numbers zero or positive, so each map comes in its own sign only: a near wall on one side, a near thing at one place (the purple blobs: lamps, plants), a far corner. A map that is nearly all of one colour makes most of the room deeper at once, much like the factor of section 4. The network composes a room from some of these, as one composes a chord.
 #
 # And which input pixels have a say? Take **one** output pixel and compute its gradient with respect to the whole picture. (Blurred a little, since single pixels are noisy.)
 
