@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lessons_utils import checkpoints, superres
+from lessons_utils import checkpoints, depth, superres
 
 SOURCES = Path(__file__).parents[2] / "notebooks" / "source"
 
@@ -55,3 +55,14 @@ def test_lesson_02_layer_by_hand_is_a_convolution():
     by_hand = defined_in("02_srcnn_layers", "def layer_by_hand", F=F)["layer_by_hand"]
     layer, maps = nn.Conv2d(3, 4, 5), torch.rand(1, 3, 12, 9)
     torch.testing.assert_close(by_hand(maps, layer), layer(maps))
+
+
+def test_lesson_07_builds_the_fine_network_of_the_package():
+    theirs = defined_in("07_fine_depth", "class FineNetwork", nn=nn, torch=torch, F=F)
+    ours = depth.FineNetwork(depth.SMALL)
+    copy = theirs["FineNetwork"](maps=depth.SMALL.fine_maps)
+    copy.load_state_dict(ours.state_dict())
+    generator = torch.Generator().manual_seed(0)
+    picture = torch.rand(2, 3, 114, 152, generator=generator)
+    coarse = torch.rand(2, 1, 26, 36, generator=generator)
+    torch.testing.assert_close(copy(picture, coarse), ours(picture, coarse))
