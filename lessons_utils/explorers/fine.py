@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 
@@ -34,7 +35,7 @@ def borrowed_map(model: depths.EigenDepth, frames: depths.Frames) -> None:
     """Hand the fine network more or less of a coarse map, its own or that of another room.
 
     Args:
-        model: trained, on the CPU.
+        model: trained, on any device; it stays as it is, a copy on the CPU is asked.
         frames: a few, with exact depth.
     """
     rooms = [f"room {number}" for number in range(1, len(frames[0]) + 1)]
@@ -49,23 +50,23 @@ def borrowed_map(model: depths.EigenDepth, frames: depths.Frames) -> None:
 
 def borrowed_map_picture(model: depths.EigenDepth, frames: depths.Frames) -> Callable[..., str]:
     """Return the drawing function of `borrowed_map`: `draw(figure, room, whose, amount)`."""
-    seen = model.architecture.coarse_input
+    model = copy.deepcopy(model).cpu().eval()
+    seen, skipped = model.architecture.coarse_input, model.architecture.skipped
     images, truth, valid = (depths.centre_crop(part, seen) for part in frames)
     images = depths.to_unit(images)
-    top, left = model.architecture.skipped
     with torch.no_grad():
-        given = {OWN: model.eval().coarse(images)}
+        given = {OWN: model.coarse(images)}
     given |= {f"room {n}": one.expand_as(given[OWN]) for n, one in enumerate(given[OWN], start=1)}
     given[MEAN] = model.coarse.mean_depth.log().expand_as(given[OWN])
 
     def rmse_log(output: Tensor, index: int) -> float:
         one = slice(index, index + 1)
-        large = depths.to_frame(output, seen, seen).exp()
+        large = depths.to_frame(output, seen, seen, skipped).exp()
         return depths.measure(large, truth[one], valid[one])["rmse_log"]
 
     @torch.no_grad()
     def fine(index: int, coarse: Tensor) -> Tensor:
-        return model.fine(images[index : index + 1, :, top:, left:], coarse)
+        return model.fine(images[index : index + 1, :, skipped[0] :, skipped[1] :], coarse)
 
     own = given[OWN].split(1)
     whole = [rmse_log(fine(index, coarse), index) for index, coarse in enumerate(own)]
@@ -76,13 +77,21 @@ def borrowed_map_picture(model: depths.EigenDepth, frames: depths.Frames) -> Cal
         index = int(room.split()[1]) - 1
         coarse = amount * given[whose][index : index + 1]
         output = fine(index, coarse)
-        limits = _limits([shown[index]])
-        panels = figure.subplots(1, 4)
-        plots.draw_picture(panels[0], images[index], "the picture")
-        _draw_depth(panels[1], coarse.exp(), "the coarse map it gets", limits)
-        _draw_depth(panels[2], output.exp(), "the fine network's answer", limits)
-        drawn = _draw_depth(panels[3], shown[index], "the truth", limits)
-        figure.colorbar(drawn, ax=panels, label="metres", pad=0.01)
+        limits = plots.depth_limits(shown[index])
+        maps = {
+            "coarse map given": coarse.exp(),
+            "fine answer": output.exp(),
+            "the truth": shown[index],
+        }
+        axes = figure.subplots()  # one for all four: half of the time goes into making axes
+        axes.set_axis_off()
+        axes.imshow(plots.to_array(images[index]), extent=_place(0))
+        for number, values in enumerate(maps.values(), start=1):
+            drawn = plots.draw_depth(axes, values, limits=limits, extent=_place(number))
+        for number, title in enumerate(["the picture", *maps]):
+            axes.text(1.04 * number + 0.5, 0.79, title, ha="center", size="large")
+        axes.set(xlim=(0, _place(3)[1]), ylim=(0, 0.88))
+        figure.colorbar(drawn, ax=axes, label="metres", pad=0.01)
         return (
             f"The picture of {room} with {amount:.0%} of the coarse map of "
             f"{'the same room' if whose in (OWN, room) else whose}: RMSE log of the answer "
@@ -93,24 +102,18 @@ def borrowed_map_picture(model: depths.EigenDepth, frames: depths.Frames) -> Cal
     return draw
 
 
-def _limits(maps: Sequence[Tensor]) -> tuple[float, float]:
-    """Colour scale for several maps: between the 2nd and the 98th of a hundred of their values."""
-    values = np.concatenate([np.asarray(one.detach().cpu(), float).ravel() for one in maps])
-    low, high = np.nanpercentile(values, [2, 98])
-    return float(low), max(float(high), float(low) + 1e-3)
+def _place(number: int) -> tuple[float, float, float, float]:
+    """Where a picture of width 1 and height 3/4 stands in a row of its like."""
+    return 1.04 * number, 1.04 * number + 1, 0.0, 0.75
 
 
-def _draw_depth(
-    axes: Axes, values: Tensor, title: str, limits: tuple[float, float], cmap: str = "viridis"
-) -> AxesImage:
-    """Draw a map in colour; gray where it is not a number."""
-    picture = values.detach().cpu().squeeze().numpy()
+def _draw_error(axes: Axes, error: Tensor, title: str, high: float) -> AxesImage:
+    """Draw (1, H, W) from dark, right, to bright, `high` or more; gray where not a number."""
+    colours = matplotlib.colormaps["cividis"].with_extremes(bad="0.75")
     axes.set_title(title)
     axes.set_axis_off()
-    colours = matplotlib.colormaps[cmap].with_extremes(bad="0.75")
-    return axes.imshow(
-        picture, cmap=colours, vmin=limits[0], vmax=limits[1], interpolation="nearest"
-    )
+    picture = plots.to_array(error)
+    return axes.imshow(picture, colours, vmin=0, vmax=high, interpolation="nearest")
 
 
 # ---- Figures of the lesson -------------------------------------------------------------------
@@ -137,9 +140,9 @@ def rows_figure(
     for row, (panels, note) in enumerate(zip(grid, notes, strict=True)):
         plots.draw_picture(panels[0], depths.to_unit(images[row]), "" if row else "the picture")
         panels[0].text(-0.04, 0.5, note, transform=panels[0].transAxes, rotation=90, **_MIDDLE)
-        limits = _limits([each[row] for each in maps.values()])
+        limits = plots.depth_limits(*(each[row] for each in maps.values()))
         for panel, (title, each) in zip(panels[1:], maps.items(), strict=True):
-            drawn = _draw_depth(panel, each[row], "" if row else title, limits)
+            drawn = plots.draw_depth(panel, each[row], "" if row else title, limits)
         figure.colorbar(drawn, ax=panels.tolist(), label="metres", pad=0.01, aspect=12)
     return figure
 
@@ -239,9 +242,9 @@ def errors_figure(image: Tensor, edges: Tensor, errors: Mapping[str, Tensor]) ->
     figure, panels = plt.subplots(1, 2 + len(errors), figsize=(13, 2.4), layout="constrained")
     plots.draw_picture(panels[0], depths.to_unit(image), "the picture")
     plots.draw_picture(panels[1], edges.float(), "near a jump of the true depth")
-    high = _limits(list(errors.values()))[1]
+    high = torch.stack(list(errors.values())).nanquantile(0.98).item()
     for panel, (title, error) in zip(panels[2:], errors.items(), strict=True):
-        drawn = _draw_depth(panel, error, title, (0, high), cmap="cividis")
+        drawn = _draw_error(panel, error, title, high)
     figure.colorbar(drawn, ax=panels.tolist(), label="error of log depth", pad=0.01)
     return figure
 
