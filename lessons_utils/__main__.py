@@ -138,7 +138,7 @@ def _evaluate_depth(options: argparse.Namespace) -> int:
     if data == "rooms" and options.data:
         raise ValueError(f"{options.name} is measured on rendered rooms; leave --data out.")
     model = recipes.load_eigen(options.name, options.weights)
-    frames = recipes.test_frames(data, options.data)
+    frames = recipes.frames_for_test(data, options.data)
     scores = depth.evaluate(model.to(runtime.choose_device()), frames, crop=data == "nyu")
     if options.json:
         print(json.dumps({"name": options.name, **scores}))

@@ -70,10 +70,13 @@ def describe_hardware() -> str:
 
 def rounded(metrics: dict[str, Any]) -> dict[str, Any]:
     """Round the numbers of a table, nested or not, to the four decimals that a card keeps."""
-    return {
-        name: rounded(value) if isinstance(value, dict) else round(value, 4)
-        for name, value in metrics.items()
-    }
+    table = {}
+    for name, value in metrics.items():
+        if isinstance(value, dict):
+            table[name] = rounded(value)
+        else:
+            table[name] = None if value is None else round(value, 4)
+    return table
 
 
 def checkpoint_names() -> list[str]:

@@ -389,7 +389,7 @@ def predict(
     times = _times_larger(images.shape[-2:], size)
 
     def depth_of(output: Tensor) -> Tensor:
-        return to_frame(output, frame, size, architecture.skipped).exp().cpu()
+        return to_frame(output.cpu(), frame, size, architecture.skipped).exp()
 
     maps = {name: torch.empty(len(images), 1, *frame) for name in ("coarse", "fine")}
     modes = [(part, part.training) for part in model.modules()]
@@ -636,7 +636,7 @@ class DepthMetrics:
 
     def __init__(self) -> None:
         self._sums = torch.zeros(len(METRICS), dtype=torch.float64)
-        self._pixels = self._images = 0
+        self.pixels = self._images = 0
 
     def add(self, prediction: Tensor, truth: Tensor, valid: Tensor) -> None:
         """Take in some images.
@@ -677,7 +677,7 @@ class DepthMetrics:
             d.var(correction=0),
         ]
         self._sums += torch.tensor([float(value) for value in sums], dtype=torch.float64)
-        self._pixels += len(true)
+        self.pixels += len(true)
         self._images += 1
 
     def result(self) -> dict[str, float]:
@@ -690,7 +690,7 @@ class DepthMetrics:
             raise ValueError("No valid pixel was measured.")
         sums = dict(zip(METRICS, self._sums.tolist(), strict=True))
         scale_invariant = math.sqrt(sums.pop("scale_invariant") / self._images)
-        means = {name: value / self._pixels for name, value in sums.items()}
+        means = {name: value / self.pixels for name, value in sums.items()}
         for name in ("rmse", "rmse_log"):
             means[name] = math.sqrt(means[name])
         return {**means, "scale_invariant": scale_invariant}
@@ -787,14 +787,15 @@ def evaluate(model: EigenDepth, frames: Frames, crop: bool = False) -> dict[str,
     """Measure the mean picture, the coarse and the fine network on frames.
 
     Args:
-        model: is put into eval mode for the call, and back.
+        model: on any device; measured in eval mode.
         frames: uint8 images, depth in metres, mask; any size that `to_frame` reaches.
         crop: score only what papers score of a NYU frame (`eigen_crop`).
 
     Returns:
         `mean`, `coarse` and `fine`: each a table of the eight `METRICS`; `edges` and `elsewhere`:
         of each of the three, `abs_rel` and `rmse_log` within 2 pixels of a jump of depth, and
-        farther away; `collapse`: of each, see `collapse_check`; `frames`: their number.
+        farther away (None where there is no such pixel); `collapse`: of each, see `collapse_check`
+        (None for a single picture); `frames`: their number.
     """
     images, depth, valid = frames
     names, places = ("mean", "coarse", "fine"), ("everywhere", "edges", "elsewhere")
@@ -802,7 +803,7 @@ def evaluate(model: EigenDepth, frames: Frames, crop: bool = False) -> dict[str,
     kept: dict[str, list[Tensor]] = {name: [] for name in (*names, "depth", "valid")}
     for start in range(0, len(images), 32):
         part = slice(start, start + 32)
-        truth, mask = depth[part], valid[part]
+        truth, mask = depth[part].cpu(), valid[part].cpu()
         if crop:
             mask = mask & eigen_crop(*truth.shape[-2:])
         edges = near_edges(truth)
@@ -812,15 +813,20 @@ def evaluate(model: EigenDepth, frames: Frames, crop: bool = False) -> dict[str,
             metrics.add(predicted[name], truth, masks[place])
         for name, maps in (*predicted.items(), ("depth", truth), ("valid", mask)):
             kept[name].append(maps[..., ::4, ::4].clone())  # enough to tell pictures apart
-    thinned = {name: torch.cat(maps) for name, maps in kept.items()}
-    results = {key: metrics.result() for key, metrics in sums.items()}
-    table: dict[str, Any] = {name: results["everywhere", name] for name in names}
+    table: dict[str, Any] = {name: sums["everywhere", name].result() for name in names}
     for place in ("edges", "elsewhere"):
-        table[place] = {
-            name: {metric: results[place, name][metric] for metric in ("abs_rel", "rmse_log")}
-            for name in names
-        }
+        table[place] = {name: _in_short(sums[place, name]) for name in names}
+    seen = {name: torch.cat(maps) for name, maps in kept.items()}
+    one = len(images) < 2
     table["collapse"] = {
-        name: collapse_check(thinned[name], thinned["depth"], thinned["valid"]) for name in names
+        name: None if one else collapse_check(seen[name], seen["depth"], seen["valid"])
+        for name in names
     }
     return {**table, "frames": len(images)}
+
+
+def _in_short(metrics: DepthMetrics) -> dict[str, float] | None:
+    if not metrics.pixels:
+        return None
+    result = metrics.result()
+    return {name: result[name] for name in ("abs_rel", "rmse_log")}

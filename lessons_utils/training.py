@@ -148,6 +148,8 @@ class TrainingSettings:
     """Decay of the moving average of the weights, which is what is validated and returned."""
     validate_every: int = 1000
     """Also how often the state is saved."""
+    origin: str = ""
+    """What else decides the result, as text: the recipe, the weights that it starts from."""
 
 
 @dataclass

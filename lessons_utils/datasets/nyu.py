@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -53,7 +52,8 @@ def nyu_depth(split: str, folder: str | Path | None = None) -> Frames:
     Args:
         split: `"train"`, 795 frames, or `"test"`, 654.
         folder: a folder with `rgb/`, `depth/` (16-bit PNG, millimetres) and `splits.json` (lists of
-            numbers from 0 under `train` and `test`, into the files by name), or one with the
+            numbers from 0 under `train` and `test`, into the files by name; any part of the set
+            will do, and without `splits.json` all of it is for testing), or one with the
             official `nyu_depth_v2_labeled.mat` and `splits.mat`, or the path of such a `.mat`.
             None takes `LESSONS_DATA`/nyuv2, else what `fetch("nyu-depth-v2")` brought.
 
@@ -78,11 +78,12 @@ def nyu_depth(split: str, folder: str | Path | None = None) -> Frames:
     mat = place / MAT if place.is_dir() else place
     if mat.is_file():
         images, depth, valid = _read_mat(mat, split)
-    elif (place / "splits.json").is_file():
+    elif (place / "rgb").is_dir():
         images, depth, valid = _read_folder(place, split)
     else:
         raise FileNotFoundError(
-            f"{place} holds neither {MAT} nor splits.json, so it is no copy of NYU Depth v2."
+            f"{place} holds neither {MAT} nor folders rgb and depth, so it is no copy of NYU "
+            "Depth v2."
         )
     return images, depth, valid & _inside_the_white_frame(*images.shape[-2:])
 
@@ -91,7 +92,12 @@ def nyu_folder() -> Path | None:
     """Return the folder of the set on this machine, or None."""
     data = runtime.lessons_data()
     places = [data / "nyuv2"] if data else []
-    return next((place for place in [*places, _cached()] if place.is_dir()), None)
+    here = [place for place in [*places, _cached()] if _is_copy(place)]
+    return here[0] if here else None
+
+
+def _is_copy(place: Path) -> bool:
+    return (place / MAT).is_file() or (place / "rgb").is_dir()
 
 
 def fetch_nyu() -> Path:
@@ -176,13 +182,36 @@ def _read_mat(mat: Path, split: str) -> Frames:
 def _read_folder(folder: Path, split: str) -> Frames:
     pairs = find_pairs(folder)
     path = folder / "splits.json"
-    chosen = json.loads(path.read_text(encoding="utf-8")).get(split, [])
-    _check_split(path, split, chosen, len(pairs))
+    if path.is_file():
+        chosen = _read_split_list(path, split, len(pairs))
+    elif split == "test":
+        chosen = list(range(len(pairs)))
+    else:
+        raise FileNotFoundError(f"There is no {path}, so {folder} has no training part.")
     return read_pairs([pairs[frame] for frame in chosen], depth_scale=1000)
 
 
+def _read_split_list(path: Path, split: str, frames: int) -> list[int]:
+    """The frames of one part as `splits.json` lists them, numbered from 0."""
+    try:
+        chosen = json.loads(path.read_text(encoding="utf-8"))[split]
+        good = (
+            bool(chosen) and set(chosen) <= set(range(frames)) and len(set(chosen)) == len(chosen)
+        )
+    except (json.JSONDecodeError, TypeError, KeyError, IndexError) as error:
+        raise ValueError(
+            f"{path} must hold lists of frame numbers under 'train' and 'test': {error!r}"
+        ) from error
+    if not good:
+        raise ValueError(
+            f"{path} must list different numbers from 0 to {frames - 1} under {split!r}, for the "
+            f"{frames} frames that lie there; it lists {len(chosen)}."
+        )
+    return chosen
+
+
 def _read_split(folder: Path, split: str, frames: int) -> list[int]:
-    """The frames of one part, numbered from 0."""
+    """The frames of one part of the official file, numbered from 0."""
     path = folder / SPLITS
     if not path.is_file():
         raise FileNotFoundError(f"There is no {path}; it belongs beside {MAT}.")
@@ -191,17 +220,13 @@ def _read_split(folder: Path, split: str, frames: int) -> list[int]:
     except (MatReadError, NotImplementedError, KeyError, ValueError) as error:
         raise ValueError(f"{path} cannot be read as NYU's split: {error}") from error
     chosen = [int(number) - 1 for number in numbers]  # MATLAB counts from 1
-    _check_split(path, split, chosen, frames)
-    return chosen
-
-
-def _check_split(path: Path, split: str, chosen: Sequence[int], frames: int) -> None:
     there = set(chosen) & set(range(frames))
     if not len(there) == len(chosen) == FRAMES[split] or frames != sum(FRAMES.values()):
         raise ValueError(
             f"{path} chooses {len(there)} of {frames} frames for {split}; the official split "
             f"chooses {FRAMES[split]} of {sum(FRAMES.values())}."
         )
+    return chosen
 
 
 def _inside_the_white_frame(height: int, width: int) -> Tensor:

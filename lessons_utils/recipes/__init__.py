@@ -11,9 +11,9 @@ from lessons_utils.recipes.anomaly import load_classifier
 from lessons_utils.recipes.depth import (
     DEPTH,
     DepthRecipe,
+    frames_for_test,
     load_eigen,
     nyu_for_training,
-    test_frames,
     train_depth,
 )
 from lessons_utils.recipes.super_resolution import (
@@ -29,12 +29,12 @@ __all__ = [
     "SUPER_RESOLUTION",
     "DepthRecipe",
     "SuperResolutionRecipe",
+    "frames_for_test",
     "load_classifier",
     "load_eigen",
     "load_for_evaluation",
     "nyu_for_training",
     "split_t91",
-    "test_frames",
     "train_depth",
     "train_super_resolution",
 ]

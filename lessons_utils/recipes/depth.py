@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
+import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +96,7 @@ def nyu_for_training(folder: Path | None = None) -> tuple[depth.Frames, depth.Fr
     return tuple(part[~held_out] for part in frames), tuple(part[held_out] for part in frames)
 
 
-def test_frames(data: str, folder: Path | None = None) -> depth.Frames:
+def frames_for_test(data: str, folder: Path | None = None) -> depth.Frames:
     """Return what the tables are measured on.
 
     Args:
@@ -134,15 +136,19 @@ def train_depth(
     if name not in DEPTH:
         raise ValueError(f"No recipe is named {name!r}. There are: {', '.join(DEPTH)}.")
     recipe = DEPTH[name]
-    trained_on, held_out = _training_frames(recipe.data)
+    if steps:
+        recipe = replace(recipe, coarse_steps=steps, fine_steps=steps)
+    with fabric.rank_zero_first():  # one process renders, the others read
+        trained_on, held_out = _training_frames(recipe.data)
     runtime.seed_everything(seed)
     model = depth.EigenDepth(**depth.sizes_of(depth.SMALL))
     depth.initialise(model, trained_on, torch.Generator().manual_seed(seed))
     if recipe.start:
         mean_depth = model.coarse.mean_depth.clone()
-        checkpoints.load(recipe.start, model)
+        _, start = checkpoints.load(recipe.start, model)
         model.coarse.mean_depth.copy_(mean_depth)
     folder = runs / f"{name}-seed{seed}"
+    origin = {**asdict(recipe), "start_sha256": start.sha256 if recipe.start else None}
     stages: dict[str, Any] = {}
 
     # Without parameters, so that checkpoints do not show it.
@@ -161,7 +167,7 @@ def train_depth(
     stages["coarse"] = _train_stage(
         model.coarse,
         coarse_optimizer,
-        _settings(recipe, steps or recipe.coarse_steps, seed),
+        _settings(recipe, recipe.coarse_steps, seed, origin),
         trained_on,
         held_out,
         lambda network, images: network(images),
@@ -176,7 +182,8 @@ def train_depth(
     frozen = {key: value.clone() for key, value in model.coarse.state_dict().items()}
 
     def fine_output(network: nn.Module, images: Tensor) -> Tensor:
-        assert not model.coarse.training
+        if model.coarse.training:
+            raise RuntimeError("The coarse network left eval mode: its dropout is on.")
         with torch.no_grad():
             coarse = model.coarse(images).float()
         height, width = model.architecture.fine_input
@@ -189,7 +196,7 @@ def train_depth(
             lr=recipe.fine_learning_rate,
             weight_decay=recipe.weight_decay,
         ),
-        _settings(recipe, steps or recipe.fine_steps, seed),
+        _settings(recipe, recipe.fine_steps, seed, {**origin, "coarse": _fingerprint(frozen)}),
         trained_on,
         held_out,
         fine_output,
@@ -198,12 +205,12 @@ def train_depth(
         folder / "fine",
         fabric,
     )
-    for key, value in model.coarse.state_dict().items():
-        assert torch.equal(value, frozen[key]), f"the fine stage changed the coarse {key}"
+    if _fingerprint(model.coarse.state_dict()) != _fingerprint(frozen):
+        raise RuntimeError("The fine stage changed the coarse network, which was to stand still.")
 
     model = model.cpu().to(memory_format=torch.contiguous_format).eval()
-    card = _card(recipe, model, trained_on, stages, fabric, command, seed)
-    measured = depth.evaluate(model, test_frames(recipe.data), crop=recipe.data == "nyu")
+    card = _card(recipe, origin, model, trained_on, stages, fabric, command, seed)
+    measured = depth.evaluate(model, frames_for_test(recipe.data), crop=recipe.data == "nyu")
     card.metrics[recipe.data] = checkpoints.rounded(measured)
     if fabric.is_global_zero:
         checkpoints.save(out, model, card)
@@ -216,10 +223,22 @@ def _training_frames(data: str) -> tuple[depth.Frames, depth.Frames]:
     return rooms.frames("train", ROOMS["train"]), rooms.frames("validation", ROOMS["validation"])
 
 
-def _settings(recipe: DepthRecipe, steps: int, seed: int) -> training.TrainingSettings:
+def _settings(
+    recipe: DepthRecipe, steps: int, seed: int, origin: dict[str, Any]
+) -> training.TrainingSettings:
     return training.TrainingSettings(
-        steps=steps, batch_size=recipe.batch_size, seed=seed, validate_every=min(500, steps)
+        steps=steps,
+        batch_size=recipe.batch_size,
+        seed=seed,
+        validate_every=min(500, steps),
+        origin=json.dumps(origin),
     )
+
+
+def _fingerprint(weights: dict[str, Tensor]) -> str:
+    """SHA-256 of all weights."""
+    joined = b"".join(value.cpu().contiguous().numpy().tobytes() for value in weights.values())
+    return hashlib.sha256(joined).hexdigest()
 
 
 def _train_stage(
@@ -267,6 +286,7 @@ def _train_stage(
 
 def _card(
     recipe: DepthRecipe,
+    origin: dict[str, Any],
     model: depth.EigenDepth,
     frames: depth.Frames,
     stages: dict[str, training.TrainingResult],
@@ -284,13 +304,13 @@ def _card(
         command=command,
         seed=seed,
         training_data=data[recipe.data],
-        training_data_sha256=datasets.pixels_sha256([image[None] / 255 for image in frames[0]]),
+        training_data_sha256=datasets.pixels_sha256(image[None] / 255 for image in frames[0]),
         date=datetime.date.today().isoformat(),
         hardware=checkpoints.describe_hardware(),
         versions={"torch": torch.__version__, "lessons_utils": runtime.version()},
         seconds=round(sum(stage.seconds for stage in stages.values()), 1),
         cpu_seconds=round(sum(stage.cpu_seconds for stage in stages.values()), 1),
-        settings={**asdict(recipe), "precision": fabric.strategy.precision.precision},
+        settings={**origin, "precision": fabric.strategy.precision.precision},
         metrics={
             "stages": {
                 name: {
@@ -310,6 +330,15 @@ def load_eigen(name: str, weights: Path | None = None) -> depth.EigenDepth:
     Args:
         name: a key of `DEPTH`.
         weights: a `.safetensors` of your own training, with its card; None takes the shipped ones.
+
+    Raises:
+        ValueError: the weights are those of another kind of network.
     """
     card = checkpoints.load_card(weights or name)
-    return checkpoints.load(weights or name, depth.EigenDepth(**card.architecture))[0]
+    try:
+        model = depth.EigenDepth(**card.architecture)
+    except TypeError as error:
+        raise ValueError(
+            f"{weights} is no depth network; its card describes {card.architecture}."
+        ) from error
+    return checkpoints.load(weights or name, model)[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -121,6 +122,7 @@ def train_super_resolution(
         batch_size=recipe.batch_size,
         seed=seed,
         validate_every=min(1000, steps),
+        origin=json.dumps(asdict(recipe)),
     )
 
     def draw_batch(count: int, generator: torch.Generator) -> training.Batch:

@@ -253,7 +253,7 @@ def test_where_the_set_is_looked_for(three_frames, cache, monkeypatch, tmp_path)
 def test_nyu_errors(three_frames, tmp_path):
     with pytest.raises(ValueError, match="'train' or 'test'; got 'validation'"):
         datasets.nyu_depth("validation", tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"holds neither .*mat nor splits\.json"):
+    with pytest.raises(FileNotFoundError, match=r"holds neither .*mat nor folders rgb"):
         datasets.nyu_depth("test", tmp_path)
     with pytest.raises(FileNotFoundError, match="neither"):
         datasets.nyu_depth("test", tmp_path / "nowhere")
@@ -268,17 +268,41 @@ def test_nyu_errors(three_frames, tmp_path):
             datasets.nyu_depth("test", tmp_path)
 
 
-def test_a_part_of_the_set_is_refused(three_frames, tmp_path):
-    write_folder(tmp_path / "folder")
-    write_frame(tmp_path / "folder", "0003", picture(3), millimetres(3))
-    write_official(tmp_path / "official", frames=2)
-    (tmp_path / "split").mkdir()
-    write_folder(tmp_path / "split")
-    (tmp_path / "split" / "splits.json").write_text(json.dumps({"train": [1, 1], "test": [0]}))
-    for name, words in (("folder", "2 of 4"), ("official", "1 of 2"), ("split", "1 of 3")):
-        expected = f"chooses {words} frames for train; the official split chooses 2 of 3"
-        with pytest.raises(ValueError, match=expected):
-            datasets.nyu_depth("train", tmp_path / name)
+def test_a_part_of_the_official_file_is_refused(three_frames, tmp_path):
+    write_official(tmp_path, frames=2)
+    expected = "chooses 1 of 2 frames for train; the official split chooses 2 of 3"
+    with pytest.raises(ValueError, match=expected):
+        datasets.nyu_depth("train", tmp_path)
+
+
+def test_a_folder_may_hold_any_part_of_the_set(tmp_path):
+    write_folder(tmp_path)
+    write_frame(tmp_path, "0003", picture(3), millimetres(3))
+    (tmp_path / "splits.json").write_text(json.dumps({"test": [3, 0]}))
+    images, _, _ = datasets.nyu_depth("test", tmp_path)
+    assert np.array_equal(images[0].permute(1, 2, 0), picture(3)) and len(images) == 2
+    (tmp_path / "splits.json").unlink()
+    assert len(datasets.nyu_depth("test", tmp_path)[0]) == 4
+    with pytest.raises(FileNotFoundError, match="no training part"):
+        datasets.nyu_depth("train", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('{"test": [1, 1]}', "different numbers from 0 to 2 under 'test'"),
+        ('{"test": [3]}', "different numbers from 0 to 2"),
+        ('{"test": []}', "it lists 0"),
+        ('{"train": [0]}', "must hold lists"),
+        ("[0, 1]", "must hold lists"),
+        ("{", "must hold lists"),
+    ],
+)
+def test_a_wrong_split_list_is_named(tmp_path, content, words):
+    write_folder(tmp_path)
+    (tmp_path / "splits.json").write_text(content)
+    with pytest.raises(ValueError, match=words):
+        datasets.nyu_depth("test", tmp_path)
 
 
 # Fetching it
