@@ -276,7 +276,15 @@ def _stamp_notebook(path: Path, stamped: Callable[[str], str]) -> bool:
 PAPER_SET5 = {2: (36.66, 0.9542), 3: (32.75, 0.9090), 4: (30.49, 0.8628)}
 """SRCNN 9-5-5 trained on ImageNet, PSNR in dB and SSIM (Dong et al., TPAMI 2015, table 2)."""
 
-_SET5_TABLE = re.compile(r"(?<=<!-- set5 -->\n).*?(?=<!-- /set5 -->)", re.S)
+DEPTH_DATA = {"nyu": "ours, NYU", "rooms": "ours, rendered rooms"}
+
+PAPER_NYU = {
+    "abs_rel": (0.408, 0.228, 0.215),
+    "rmse": (1.244, 0.871, 0.907),
+    "rmse_log": (0.430, 0.283, 0.285),
+    "delta1": (0.418, 0.618, 0.611),
+}
+"""Mean depth picture, coarse, coarse and fine (Eigen et al., NeurIPS 2014, table 1)."""
 
 
 def refresh_readme(folder: Path) -> None:
@@ -285,6 +293,18 @@ def refresh_readme(folder: Path) -> None:
     Args:
         folder: of the checkout; `README.md` and `data/teaser.png` are written.
     """
+    readme = folder / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    for name, rows in (("set5", _set5_rows()), ("depth", _depth_rows())):
+        between = re.compile(rf"(?<=<!-- {name} -->\n).*?(?=<!-- /{name} -->)", re.S)
+        text = between.sub("".join(f"{row}\n" for row in rows), text)
+    _replace(readme, text.encode())
+    _replace(
+        folder / "data" / "teaser.png", first_picture(folder / "notebooks/00_start_here.ipynb")
+    )
+
+
+def _set5_rows() -> list[str]:
     rows = ["| scale | bicubic | paper | ours |", "|---|---|---|---|"]
     for scale, paper in PAPER_SET5.items():
         ours = checkpoints.load_card(f"srcnn-9-5-5-x{scale}").metrics["set5"]
@@ -295,12 +315,23 @@ def refresh_readme(folder: Path) -> None:
         )
         texts = " | ".join(f"{psnr:.2f} ({ssim:.4f})" for psnr, ssim in cells)
         rows.append(f"| x{scale} | {texts} |")
-    readme = folder / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    _replace(readme, _SET5_TABLE.sub("\n".join(rows) + "\n", text).encode())
-    _replace(
-        folder / "data" / "teaser.png", first_picture(folder / "notebooks/00_start_here.ipynb")
-    )
+    return rows
+
+
+def _depth_rows() -> list[str]:
+    networks = ("mean", "coarse", "fine")
+    measured = {data: checkpoints.load_card(f"eigen-{data}").metrics[data] for data in DEPTH_DATA}
+    rows = [
+        f"| mean, coarse, fine | paper, NYU | {' | '.join(DEPTH_DATA.values())} |",
+        "|---|---|---|---|",
+    ]
+    for metric, paper in PAPER_NYU.items():
+        columns = [paper] + [
+            [table[name][metric] for name in networks] for table in measured.values()
+        ]
+        texts = (", ".join(f"{value:.3f}" for value in column) for column in columns)
+        rows.append(f"| {metric} | {' | '.join(texts)} |")
+    return rows
 
 
 def first_picture(notebook: Path) -> bytes:

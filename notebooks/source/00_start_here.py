@@ -101,8 +101,8 @@ print(f"bicubic {before:.2f} dB -> SRCNN {after:.2f} dB   (shipped weights, this
 # The second task: one picture in, a **map of distances** out. No second eye, no laser. This room is rendered by the course itself, so the true distance of every pixel is known. The networks were trained on other rooms; this one they have never seen.
 
 # %%
-images, metres, _ = rooms.frames("test", 14)  # (14, 3, 120, 160), (14, 1, 120, 160)
-room = slice(13, 14)
+images, metres, _ = rooms.frames("test", 64, progress=False)  # (64, 3, 120, 160), (64, 1, 120, 160)
+room = slice(63, 64)
 predicted = depth.predict(recipes.load_eigen("eigen-rooms"), images[room])
 
 # %% [markdown]
@@ -120,11 +120,11 @@ figure = plots.depth_row(
 )
 plots.show(
     figure,
-    alt="A rendered room and its depth three times, in metres: the coarse network's blurred map, the fine network's sharper one, and the truth.",
+    alt="A rendered room with a tree in a pot and a door, and its depth three times, in metres: blurred from the coarse network, sharper from the fine one, and the truth.",
 )
 
 # %% [markdown]
-# The floor rises to where it meets the wall, lines run together, and a door has the size of a door: the network has learnt such regularities from thousands of rooms. How far off is it? On average, over this one room:
+# The floor rises to where it meets the wall, lines run together, and a door has the size of a door: the networks have learnt such regularities from thousands of rooms. How far off are they, on average over this room?
 
 # %%
 for name in ("mean", "coarse", "fine"):
@@ -132,7 +132,7 @@ for name in ("mean", "coarse", "fine"):
     print(f"{name:6}  {100 * error:4.1f} % of the distance   (shipped weights, this room)")
 
 # %% [markdown]
-# `mean` looks at no picture at all: it always says the average of all training rooms. Every depth network has to beat it, and not all published ones did. Lessons 05 to 07 tell the story, with real photographs too.
+# `mean` looks at no picture at all: it always says the average of all training rooms. Every depth network has to beat it, and not all published ones did. This room is one of the better ones; lesson 07 sorts a hundred from best to worst, and goes on to real photographs.
 
 # %% [markdown]
 # ## Move something

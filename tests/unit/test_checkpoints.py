@@ -1,5 +1,6 @@
 """Weights and cards: verified on load, written whole, and measured again."""
 
+import dataclasses
 import json
 import os
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from lessons_utils import checkpoints, datasets, recipes, superres
+from lessons_utils import checkpoints, datasets, depth, recipes, superres
 
 needs_data = pytest.mark.skipif(
     not os.environ.get("LESSONS_DATA"), reason="LESSONS_DATA is not set"
@@ -82,7 +83,8 @@ def test_a_wrong_name_lists_the_right_ones():
 
 
 def test_every_recipe_has_shipped_weights():
-    assert set(recipes.SUPER_RESOLUTION) <= set(checkpoints.checkpoint_names())
+    shipped = set(checkpoints.checkpoint_names())
+    assert {*recipes.SUPER_RESOLUTION, *recipes.DEPTH} == shipped
 
 
 @pytest.mark.parametrize("name", recipes.SUPER_RESOLUTION)
@@ -126,3 +128,67 @@ def test_training_data_is_what_the_cards_say():
     found = datasets.pixels_sha256(training_images)
     for name in recipes.SUPER_RESOLUTION:
         assert checkpoints.load_card(name).training_data_sha256 == found
+
+
+@pytest.mark.parametrize("name", recipes.DEPTH)
+def test_depth_card_says_where_the_weights_come_from(name):
+    recipe, card = recipes.DEPTH[name], checkpoints.load_card(name)
+    recipes.load_eigen(name)  # the hash agrees, and the weights fit
+    assert card.command.startswith(f"python -m lessons_utils train {name}")
+    assert len(card.training_data_sha256) == 64
+    assert card.cpu_seconds > 60
+    for field in dataclasses.fields(recipe):  # a card may be older than a setting
+        stated = card.settings.get(field.name, field.default)
+        assert stated == getattr(recipe, field.name), "the card is of another recipe"
+
+
+def test_the_nyu_networks_started_from_the_shipped_rooms():
+    rooms = checkpoints.load_card("eigen-rooms")
+    assert checkpoints.load_card("eigen-nyu").settings["start_sha256"] == rooms.sha256
+
+
+def test_depth_bars_on_rendered_rooms():
+    """The card's numbers; the test below measures them again."""
+    stated = checkpoints.load_card("eigen-rooms").metrics["rooms"]
+    mean, coarse, fine = (stated[name] for name in ("mean", "coarse", "fine"))
+    assert coarse["abs_rel"] <= 0.6 * mean["abs_rel"]
+    assert fine["abs_rel"] <= coarse["abs_rel"] and fine["rmse_log"] <= coarse["rmse_log"]
+    assert stated["edges"]["fine"]["rmse_log"] < stated["edges"]["coarse"]["rmse_log"]
+    assert stated["edges"]["fine"]["abs_rel"] < stated["edges"]["coarse"]["abs_rel"]
+
+
+def test_the_coarse_networks_have_not_collapsed():
+    for name, recipe in recipes.DEPTH.items():
+        collapse = checkpoints.load_card(name).metrics[recipe.data]["collapse"]["coarse"]
+        assert collapse["spread"] > 0.5 * collapse["true_spread"]
+        assert collapse["correlation"] > 0.5
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["eigen-rooms", pytest.param("eigen-nyu", marks=needs_data)],
+)
+def test_shipped_depth_weights_measure_what_their_card_says(name):
+    model, data = recipes.load_eigen(name), recipes.DEPTH[name].data
+    measured = depth.evaluate(model, recipes.frames_for_test(data), crop=data == "nyu")
+    stated = checkpoints.load_card(name).metrics[data]
+    for network in ("mean", "coarse", "fine"):
+        assert measured[network] == pytest.approx(stated[network], rel=2e-3)
+        assert measured["edges"][network] == pytest.approx(stated["edges"][network], rel=2e-3)
+
+
+def test_depth_bar_on_nyu():
+    stated = checkpoints.load_card("eigen-nyu").metrics["nyu"]
+    assert stated["mean"]["abs_rel"] == pytest.approx(0.402, rel=0.03)  # the protocol is right
+    assert stated["mean"]["rmse_log"] == pytest.approx(0.425, rel=0.03)
+    assert min(stated["coarse"]["abs_rel"], stated["fine"]["abs_rel"]) <= 0.29
+
+
+@needs_data
+def test_depth_training_data_is_what_the_card_says():
+    trained_on, held_out = recipes.nyu_for_training()
+    assert len(trained_on[0]) + len(held_out[0]) == 795
+    pictures = [image[None] / 255 for image in trained_on[0]]
+    assert (
+        datasets.pixels_sha256(pictures) == checkpoints.load_card("eigen-nyu").training_data_sha256
+    )

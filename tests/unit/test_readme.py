@@ -27,6 +27,14 @@ def test_the_table_has_the_cards_numbers():
         assert f"{ours['psnr']:.2f} ({ours['ssim']:.4f}) |" in text
 
 
+def test_the_depth_table_has_the_cards_numbers():
+    text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    for data in ("rooms", "nyu"):
+        table = checkpoints.load_card(f"eigen-{data}").metrics[data]
+        numbers = [f"{table[name]['abs_rel']:.3f}" for name in ("mean", "coarse", "fine")]
+        assert ", ".join(numbers) in text
+
+
 def test_links_lead_to_files():
     text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
