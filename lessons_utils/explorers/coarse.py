@@ -323,8 +323,8 @@ def edits(network: depth.CoarseNetwork, tall: Tensor) -> None:
     live(
         draw,
         size=(9.8, 2.2),
-        name=widgets.Dropdown(options=list(EDITS), value="lower the picture", description="Edit"),
-        amount=widgets.IntSlider(value=MARGIN, min=0, max=MARGIN, step=4, description="Pixels"),
+        name=widgets.Dropdown(options=list(EDITS), value="cover the bottom", description="Edit"),
+        amount=widgets.IntSlider(value=20, min=0, max=MARGIN, step=4, description="Pixels"),
         room=widgets.Dropdown(
             options=[(f"room {number + 1}", number) for number in range(len(tall))],
             value=0,

@@ -48,7 +48,7 @@ def spoil_depth_maps(truth: Tensor, valid: Tensor, mean: Tensor, shown: int) -> 
         explorer.draw,
         size=(9, 3.4),
         start=widgets.Dropdown(options=list(explorer.starts), description="start from"),
-        factor=widgets.FloatSlider(1.2, min=0.5, max=2.0, step=0.05, description="times"),
+        factor=widgets.FloatSlider(1.4, min=0.5, max=2.0, step=0.05, description="times"),
         shift=widgets.FloatSlider(0.0, min=-0.5, max=1.0, step=0.1, description="plus, m"),
         blur=widgets.IntSlider(
             value=1, min=1, max=_MOST_BLUR, step=2, description="blur over, pixels"

@@ -23,9 +23,9 @@ def draw(explorer, **values):
 
 
 def test_the_default_state_says_the_metrics(explorer):
-    figure, sentence = draw(explorer, start="the truth", factor=1.2, shift=0.0, blur=1)
-    assert "times 1.20" in sentence and "over 3 rooms" in sentence
-    assert "δ < 1.25 1.000" in sentence and "abs rel 0.200" in sentence
+    figure, sentence = draw(explorer, start="the truth", factor=1.4, shift=0.0, blur=1)
+    assert "times 1.40" in sentence and "over 3 rooms" in sentence
+    assert "δ < 1.25 0.000" in sentence and "abs rel 0.400" in sentence
     assert sentence.endswith("scale-inv. 0.000.")
     assert len(figure.axes) == 2  # the map with its colour bar, the errors
     low, high = explorer.limits
