@@ -1,8 +1,17 @@
 """Furnished rooms: what their frames look like, and how they are kept in the cache."""
 
+import errno
 import itertools
+import multiprocessing
 import os
+import re
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -103,6 +112,23 @@ def test_the_same_seed_gives_the_same_frame_and_another_another(sample):
     for name in ("rgb", "depth", "normals", "instances", "camera_to_world"):
         assert np.array_equal(getattr(again, name), getattr(sample[3], name))
     assert not np.array_equal(sample[3].depth, sample[4].depth)
+
+
+@pytest.mark.parametrize(
+    ("seed", "means"),
+    [
+        (0, (0.4791, 0.4964, 0.4999, 1.5986)),
+        (1, (0.4241, 0.4404, 0.4026, 3.8393)),
+        (2, (0.5560, 0.5549, 0.5155, 2.6966)),
+    ],
+)
+def test_the_pictures_are_those_of_the_version(seed, means):
+    """Red, green, blue and metres; caches of this version hold such pictures."""
+    frame = rooms.sample_frame(seed, *SIZE)
+    found = (*frame.rgb.mean((0, 1), dtype=float), frame.depth.mean(dtype=float))
+    assert found == pytest.approx(means, abs=1e-3), (
+        "The same seed gives another picture: raise rooms.VERSION, and store these means here."
+    )
 
 
 def test_a_view_can_be_taken_again_larger(sample):
@@ -270,6 +296,83 @@ def test_a_kill_while_writing_leaves_no_broken_shard(cache, monkeypatch, rendere
     assert len(rendered) == 8
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows knows no such signal")
+def test_what_a_killed_process_left_is_completed(cache, tmp_path, monkeypatch, rendered):
+    program = (
+        "from lessons_utils.scenes import rooms; rooms.SHARD = 4; "
+        "rooms.frames('train', 60, 12, 16, progress=False)"
+    )
+    folder, deadline = cache.with_name(f"16x12-v{rooms.VERSION}"), time.monotonic() + 60
+    with subprocess.Popen([sys.executable, "-c", program]) as process:
+        while process.poll() is None and time.monotonic() < deadline:
+            if len(list(folder.glob("*.npz"))) > 1:
+                break
+            time.sleep(0.01)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    completed = rooms.frames("train", 60, 12, 16, progress=False)
+    assert 0 < len(rendered) <= 52
+    monkeypatch.setenv("LESSONS_CACHE", str(tmp_path / "another"))
+    assert equal(completed, rooms.frames("train", 60, 12, 16, progress=False))
+
+
+def test_unfinished_shards_are_removed_once_they_are_old(cache):
+    cache.mkdir(parents=True)
+    old, new = cache / "train-000000.npz.1.part", cache / "train-000000.npz.2.part"
+    for path, age in ((old, 3700), (new, 3500)):
+        path.write_bytes(b"half of a shard")
+        os.utime(path, (time.time() - age,) * 2)
+    rooms.frames("train", 1, *SIZE, progress=False)
+    assert sorted(cache.glob("*.part")) == [new]
+
+
+def test_a_longer_shard_that_another_process_wrote_meanwhile_is_kept(cache, monkeypatch, rendered):
+    counted = rooms._render_one
+
+    def meanwhile(job):
+        monkeypatch.setattr(rooms, "_render_one", counted)
+        rooms.frames("train", 4, *SIZE, progress=False)
+        return counted(job)
+
+    monkeypatch.setattr(rooms, "_render_one", meanwhile)
+    few = rooms.frames("train", 2, *SIZE, progress=False)
+    assert rendered == [0, 1, 2, 3, 0, 1]
+    many = rooms.frames("train", 4, *SIZE, progress=False)
+    assert len(rendered) == 6
+    assert equal(few, [tensor[:2] for tensor in many])
+
+
+def test_a_shard_that_cannot_be_replaced_is_given_all_the_same(cache, monkeypatch):
+    """On Windows, while another process reads it."""
+    rooms.frames("train", 1, *SIZE, progress=False)
+
+    def refuse(self, target):
+        raise PermissionError(errno.EACCES, "Access is denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", refuse)
+        given = rooms.frames("train", 3, *SIZE, progress=False)
+    assert [path.name for path in cache.iterdir()] == ["train-000000.npz"]
+    assert equal(given, rooms.frames("train", 3, *SIZE, progress=False))
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.ENOSPC, "the disk is full.\nFree some space, or set LESSONS_CACHE"),
+        (errno.EROFS, "Make the cache folder writable, or set LESSONS_CACHE"),
+    ],
+)
+def test_a_cache_that_takes_no_shard_says_what_to_do(cache, monkeypatch, number, message):
+    def fail(file, **arrays):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(np, "savez", fail)
+    with pytest.raises(OSError, match=re.escape(message)):
+        rooms.frames("train", 1, *SIZE, progress=False)
+    assert list(cache.iterdir()) == []
+
+
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "foreign"])
 def test_a_damaged_shard_is_rendered_again(cache, rendered, damage):
     whole = rooms.frames("validation", 4, *SIZE, progress=False)
@@ -294,12 +397,44 @@ def test_another_process_renders_the_same(cache, monkeypatch):
     assert equal(rooms.frames("train", 3, *SIZE, progress=False), here)
 
 
-def test_few_frames_need_no_other_process_and_many_use_every_core(monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+def test_no_process_outlives_an_error(cache, monkeypatch):
+    def fail(path, shard):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(rooms, "_workers", lambda count: 1)
+    monkeypatch.setattr(rooms, "_write_shard", fail)
+    with pytest.raises(OSError, match="the disk is full") as kept:  # and with it all its frames
+        rooms.frames("train", 8, *SIZE, progress=False)
+    assert kept.value.__traceback__ is not None
+    assert multiprocessing.active_children() == []
+
+
+def test_one_core_goes_on_where_processes_end_early(cache, monkeypatch, capsys):
+    monkeypatch.setattr(rooms, "_workers", lambda count: 1)
+    monkeypatch.setattr(rooms, "_end_with_parent", partial(os._exit, 1))
+    images, _, _ = rooms.frames("train", 2, *SIZE, progress=False)
+    assert len(images) == 2
+    message = capsys.readouterr().err
+    assert "one core goes on alone" in message
+    assert message.count("\n") == 1
+
+
+@pytest.mark.parametrize("by_affinity", [True, False])
+def test_few_frames_need_no_other_process_and_many_few(monkeypatch, by_affinity):
+    def let_cores_be(count):
+        if by_affinity:
+            monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(count), raising=False)
+        else:
+            monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+        monkeypatch.setattr(os, "cpu_count", lambda: 64 if by_affinity else count)
+
+    let_cores_be(8)
     assert rooms._workers(rooms.FEW) == 0
-    assert rooms._workers(110) == 5
-    assert rooms._workers(2000) == 8
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    assert rooms._workers(rooms.FEW + 1) == 2
+    assert rooms._workers(2000) == rooms.MOST_WORKERS == 4
+    let_cores_be(2)
+    assert rooms._workers(2000) == 2
+    let_cores_be(1)
     assert rooms._workers(2000) == 0
 
 
