@@ -107,8 +107,10 @@ def depth_limits(*maps: Tensor) -> tuple[float, float]:
         *maps: any shape, metres; what is not positive, or not a number, is missing.
 
     Raises:
-        ValueError: no map has a depth.
+        ValueError: there is no map, or no map has a depth.
     """
+    if not maps:
+        raise ValueError("Expected at least one depth map to take the colour scale from; got none.")
     values = np.concatenate([to_array(each.flatten()[None]).ravel() for each in maps])
     values = values[values > 0]
     if not values.size:
@@ -118,7 +120,11 @@ def depth_limits(*maps: Tensor) -> tuple[float, float]:
 
 
 def draw_depth(
-    axes: Axes, depth: Tensor, title: str = "", limits: tuple[float, float] | None = None
+    axes: Axes,
+    depth: Tensor,
+    title: str = "",
+    limits: tuple[float, float] | None = None,
+    extent: tuple[float, float, float, float] | None = None,
 ) -> AxesImage:
     """Draw one depth map without ticks: dark is near, bright is far, gray is missing.
 
@@ -128,6 +134,7 @@ def draw_depth(
             missing.
         title: says what to see.
         limits: the darkest and the brightest depth; None takes `depth_limits` of this map.
+        extent: left, right, bottom and top in axes that hold several pictures; None fills them.
 
     Returns:
         What `figure.colorbar` needs; every depth map stands beside a bar in metres.
@@ -141,6 +148,7 @@ def draw_depth(
         vmin=low,
         vmax=high,
         interpolation="nearest",
+        extent=extent,
     )
     axes.set_title(title)
     axes.set_axis_off()
@@ -162,8 +170,16 @@ def depth_row(
 
     Returns:
         The figure, to be passed to `show`.
+
+    Raises:
+        ValueError: there is no depth map, or no map has a depth and no limits are given.
     """
     maps = [each for each in pictures.values() if each.shape[1] == 1]
+    if not maps:
+        raise ValueError(
+            "Expected at least one depth map, (1, 1, H, W), among the pictures; got none. Draw "
+            "pictures alone with `picture_row`."
+        )
     limits = limits or depth_limits(*maps)
     aspect = max(each.shape[-2] / each.shape[-1] for each in pictures.values())
     size = (width, (width - 1.0) / len(pictures) * aspect + 0.4)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import ipywidgets as widgets
+import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -15,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
@@ -24,58 +27,8 @@ from lessons_utils.scenes import raycaster, rooms
 
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"  # told apart by colour-blind readers too
 FRAME = "#E69F00"
-MISSING = "#d9d9d9"
-"""Light gray: no depth was measured here."""
-
 GRAY = 0.45
 """What covers a part of a picture: about the mean brightness of a room."""
-
-Limits = tuple[float, float]
-
-
-# ---- Drawing depth -----------------------------------------------------------------------------
-
-
-def depth_limits(*maps: Tensor) -> Limits:
-    """Return one colour scale for several depth maps: their 1st and 99th percentile, in metres.
-
-    Args:
-        *maps: any shape, metres; zeros and NaN count as missing.
-    """
-    values = torch.cat([part.flatten() for part in maps])
-    values = values[values > 0]
-    return float(values.quantile(0.01)), float(values.quantile(0.99))
-
-
-def draw_depth(axes: Axes, metres: Tensor, limits: Limits, title: str = "") -> None:
-    """Draw one depth map without ticks: dark is near, bright is far, light gray is missing.
-
-    Args:
-        axes: where to.
-        metres: (1, 1, H, W), (1, H, W) or (H, W); zero or NaN where missing.
-        limits: the depths that are darkest and brightest.
-        title: says what to see.
-    """
-    values = plots.to_array(metres)
-    _draw_map(axes, np.where(values > 0, values, np.nan), "viridis", limits, title)
-
-
-def _draw_map(axes: Axes, values: np.ndarray, cmap: str, limits: Limits, title: str) -> None:
-    """Draw (H, W) without ticks; NaN is missing."""
-    axes.set_facecolor(MISSING)
-    axes.imshow(values, cmap=cmap, vmin=limits[0], vmax=limits[1], interpolation="nearest")
-    axes.set(xticks=[], yticks=[], title=title)
-    for side in axes.spines.values():
-        side.set_visible(False)
-
-
-def _depth_bar(figure: Figure, limits: Limits, axes: Axes | Sequence[Axes] | None = None) -> None:
-    scale = ScalarMappable(Normalize(*limits), cmap="viridis")
-    figure.colorbar(scale, ax=axes, label="depth (m)")
-
-
-def _known(metres: Tensor, valid: Tensor) -> Tensor:
-    return torch.where(valid, metres, 0.0)
 
 
 # ---- Explorer: the loss ------------------------------------------------------------------------
@@ -285,13 +238,12 @@ def draw_edit(
     seen = change[~change.isnan()]
     figure.set_layout_engine("none")
     places = [figure.add_axes((x, 0.04, 0.21, 0.8)) for x in (0.0, 0.22, 0.44, 0.72)]
-    limits = depth_limits(before.nan_to_num(0.0), after.nan_to_num(0.0))
+    limits = plots.depth_limits(before, after)
     plots.draw_picture(places[0], edited, "What the network sees")
-    draw_depth(places[1], before.nan_to_num(0.0), limits, "Depth before the edit")
-    draw_depth(places[2], after.nan_to_num(0.0), limits, "Depth after")
-    _bar_beside(figure, places[2], limits, "viridis", "m")
-    _draw_map(places[3], change.numpy(), "PuOr_r", (-50, 50), "Change (%)")
-    _bar_beside(figure, places[3], (-50, 50), "PuOr_r", "")
+    plots.draw_depth(places[1], before, "Depth before the edit", limits)
+    drawn = plots.draw_depth(places[2], after, "Depth after", limits)
+    _bar_beside(figure, places[2], drawn, "metres")
+    _bar_beside(figure, places[3], _draw_change(places[3], change), "%")
     return (
         f"Room {room + 1}, {name} by {amount} pixels: what is still seen has a mean "
         f"predicted depth of {after.nanmean():.2f} m, {before.nanmean():.2f} m before; it "
@@ -299,22 +251,30 @@ def draw_edit(
     )
 
 
-def _bar_beside(figure: Figure, axes: Axes, limits: Limits, cmap: str, label: str) -> None:
+def _draw_change(axes: Axes, percent: Tensor) -> AxesImage:
+    """Draw (H, W) from purple, less, to orange, more; gray where it is not a number."""
+    colours = matplotlib.colormaps["PuOr_r"].with_extremes(bad="0.75")
+    axes.set_title("Change")
+    axes.set_axis_off()
+    return axes.imshow(percent.numpy(), colours, vmin=-50, vmax=50, interpolation="nearest")
+
+
+def _bar_beside(figure: Figure, axes: Axes, drawn: AxesImage, label: str) -> None:
     box = axes.get_position()
     bar = figure.add_axes((box.x1 + 0.008, box.y0 + 0.08, 0.01, box.height - 0.16))
-    figure.colorbar(ScalarMappable(Normalize(*limits), cmap=cmap), cax=bar)
+    figure.colorbar(drawn, cax=bar)
     bar.tick_params(labelsize=8)
-    bar.set_title(label, fontsize=8)
+    bar.set_title(label, fontsize=8, loc="left")
 
 
 def edits(network: depth.CoarseNetwork, tall: Tensor) -> None:
     """Explore what a coarse network goes by: cover a part of a room, or move the picture.
 
     Args:
-        network: trained.
+        network: trained, on any device; it stays as it is, a copy on the CPU is asked.
         tall: (N, 3, H + 2 MARGIN, W) in [0, 1], H x W what the network sees; see `tall_rooms`.
     """
-    network = network.cpu().eval()
+    network = copy.deepcopy(network).cpu().eval()
     network(edit(tall[:1], "cover the top", 0))  # raises here if the size is wrong
 
     def draw(figure: Figure, room: int, name: str, amount: int) -> str:
@@ -409,17 +369,18 @@ def whole_figure(
         places: see `patches_figure`.
         size: side of a patch, in pixels.
     """
-    limits = depth_limits(metres)
+    limits = plots.depth_limits(metres)
     count = len(images)
     figure, grid = plt.subplots(2, count, figsize=(3.0 * count + 0.8, 4.7))
     for column, (image, truth, place) in enumerate(zip(images, metres, places, strict=True)):
         patch = plots.crop(truth, *place, size)
         plots.draw_picture(grid[0, column], depth.to_unit(image), f"patch {'ABCDEF'[column]}")
-        draw_depth(grid[1, column], truth, limits, f"patch: {patch.mean():.1f} m")
+        title = f"patch: {patch.mean():.1f} m"
+        drawn = plots.draw_depth(grid[1, column], truth, title, limits)
         for axes in grid[:, column]:
             corner = (place[1] - 0.5, place[0] - 0.5)
             axes.add_patch(Rectangle(corner, size, size, fill=False, color=FRAME, linewidth=3))
-    _depth_bar(figure, limits, grid.ravel().tolist())
+    figure.colorbar(drawn, ax=grid.ravel().tolist(), label="metres", pad=0.01)
     return figure
 
 
@@ -478,13 +439,13 @@ def depth_rows_figure(columns: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
         columns: from a title to a picture (1, 3, H, W) in [0, 1] and its depth (1, 1, h, w),
             metres, zero where missing.
     """
-    limits = depth_limits(*(metres for _, metres in columns.values()))
+    limits = plots.depth_limits(*(metres for _, metres in columns.values()))
     figure, grid = plt.subplots(2, len(columns), figsize=(2.4 * len(columns) + 0.8, 4.0))
     for column, (title, (picture, metres)) in enumerate(columns.items()):
         plots.draw_picture(grid[0, column], picture, title)
         middle = metres[metres > 0].median()
-        draw_depth(grid[1, column], metres, limits, f"median {middle:.2f} m")
-    _depth_bar(figure, limits, grid.ravel().tolist())
+        drawn = plots.draw_depth(grid[1, column], metres, f"median {middle:.2f} m", limits)
+    figure.colorbar(drawn, ax=grid.ravel().tolist(), label="metres", pad=0.01)
     return figure
 
 
@@ -543,11 +504,12 @@ def results_figure(
     )
     for row in range(rows):
         maps = [coarse[row], truth[row]] + ([] if mean is None else [mean[row]])
-        limits = depth_limits(coarse[row], truth[row])
+        limits = plots.depth_limits(coarse[row], truth[row])
         plots.draw_picture(grid[row, 0], depth.to_unit(images[row]), titles[row])
         for column, metres in enumerate(maps, start=1):
-            draw_depth(grid[row, column], metres, limits, names[column] if row == 0 else "")
-        _depth_bar(figure, limits, grid[row].tolist())
+            title = names[column] if row == 0 else ""
+            drawn = plots.draw_depth(grid[row, column], metres, title, limits)
+        figure.colorbar(drawn, ax=grid[row].tolist(), label="metres", pad=0.01)
     return figure
 
 

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from lessons_utils import depth as depths
+from lessons_utils import plots
 from lessons_utils.explorers.live import live
 
 NAMES = {
@@ -70,8 +71,7 @@ class SpoilDepthMaps:
         self.truth, self.valid, self.shown = truth, valid, shown
         self.starts = {"the truth": truth, "the mean picture": mean.expand_as(truth)}
         self.baseline = _errors(depths.measure(mean.expand_as(truth), truth, valid))
-        seen = truth[shown][valid[shown]]
-        self.limits = (seen.min().item(), seen.max().item())
+        self.limits = plots.depth_limits(truth[shown][valid[shown]])
 
     def prediction(self, start: str, factor: float, shift: float, blur: int) -> Tensor:
         """Return the spoiled maps, (N, 1, H, W), metres."""
@@ -117,7 +117,8 @@ class SpoilDepthMaps:
         axes.imshow(picture.numpy(), cmap="viridis", vmin=low, vmax=high, interpolation="nearest")
         for metres in range(math.ceil(low), math.floor(high) + 1):
             row = (high - metres) / (high - low) * (height - 1)
-            axes.text(width + 7, row, f"{metres} m", va="center")
+            axes.text(width + 7, row, str(metres), va="center")
+        axes.text(width + 11, (height - 1) / 2, "metres", va="center", rotation=90)
         axes.set_title("the prediction for one room")
         axes.set_axis_off()
 

@@ -51,9 +51,10 @@ def borrowed_map(model: depths.EigenDepth, frames: depths.Frames) -> None:
 def borrowed_map_picture(model: depths.EigenDepth, frames: depths.Frames) -> Callable[..., str]:
     """Return the drawing function of `borrowed_map`: `draw(figure, room, whose, amount)`."""
     model = copy.deepcopy(model).cpu().eval()
-    seen, skipped = model.architecture.coarse_input, model.architecture.skipped
+    seen = model.architecture.coarse_input
     images, truth, valid = (depths.centre_crop(part, seen) for part in frames)
     images = depths.to_unit(images)
+    top, left = model.architecture.skipped
     with torch.no_grad():
         given = {OWN: model.coarse(images)}
     given |= {f"room {n}": one.expand_as(given[OWN]) for n, one in enumerate(given[OWN], start=1)}
@@ -61,12 +62,12 @@ def borrowed_map_picture(model: depths.EigenDepth, frames: depths.Frames) -> Cal
 
     def rmse_log(output: Tensor, index: int) -> float:
         one = slice(index, index + 1)
-        large = depths.to_frame(output, seen, seen, skipped).exp()
+        large = depths.to_frame(output, seen, seen, (top, left)).exp()
         return depths.measure(large, truth[one], valid[one])["rmse_log"]
 
     @torch.no_grad()
     def fine(index: int, coarse: Tensor) -> Tensor:
-        return model.fine(images[index : index + 1, :, skipped[0] :, skipped[1] :], coarse)
+        return model.fine(images[index : index + 1, :, top:, left:], coarse)
 
     own = given[OWN].split(1)
     whole = [rmse_log(fine(index, coarse), index) for index, coarse in enumerate(own)]

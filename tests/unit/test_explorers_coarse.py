@@ -1,14 +1,16 @@
+import copy
 import itertools
 import math
 from pathlib import Path
 
 import jupytext
+import matplotlib.pyplot as plt
 import pytest
 import torch
 from matplotlib.figure import Figure
 from torch import nn
 
-from lessons_utils import depth
+from lessons_utils import depth, plots
 from lessons_utils.explorers import coarse
 from lessons_utils.scenes import rooms
 
@@ -167,6 +169,19 @@ def test_a_shift_by_a_part_of_a_cell_is_refused():
         )
 
 
+def test_the_explorer_leaves_the_network_as_it_is(monkeypatch, network, pictures):
+    mine = copy.deepcopy(network).train()
+    draws = []
+    monkeypatch.setattr(coarse, "live", lambda draw, **controls: draws.append(draw))
+    coarse.edits(mine, pictures)
+    assert mine.training and all(part.training for part in mine.modules())
+    with torch.no_grad():
+        mine.output.bias.zero_()
+    state = {"room": 0, "name": "cover the top", "amount": 4}
+    expected = coarse.draw_edit(Figure(), network, pictures, **state)
+    assert draws[0](Figure(), **state) == expected  # of the network as it was given
+
+
 def test_a_tall_room_has_the_frame_in_its_middle():
     seed = rooms.seeds("test", 100)[34]
     tall = coarse.tall_rooms([seed], (114, 152))
@@ -189,6 +204,16 @@ def test_a_camera_that_walks_nearer_is_nearer_by_the_factor():
     assert zoomed.shape == here[1].shape
 
 
-def test_missing_depth_does_not_enter_the_colour_scale():
-    low, high = coarse.depth_limits(torch.tensor([0.0] * 50 + [2.0] * 50), torch.tensor([4.0] * 50))
-    assert (low, high) == (2.0, 4.0)
+def test_figures_share_one_colour_scale_in_metres():
+    images = torch.rand(2, 3, 24, 32)
+    metres = torch.linspace(1, 4, 24 * 32).view(1, 1, 24, 32).repeat(2, 1, 1, 1)
+    whole = coarse.whole_figure(images, metres, [(1, 2), (3, 4)], size=5)
+    columns = {"near": (images[:1], metres[:1]), "far": (images[1:], 2 * metres[1:])}
+    rows = coarse.depth_rows_figure(columns)
+    results = coarse.results_figure(images, metres, 1.5 * metres, ["a", "b"], mean=metres)
+    for figure, bars in ((whole, 1), (rows, 1), (results, 2)):
+        figure.canvas.draw()
+        assert [axes.get_ylabel() for axes in figure.axes].count("metres") == bars
+    assert rows.axes[2].images[0].get_clim() == plots.depth_limits(metres[:1], 2 * metres[1:])
+    assert results.axes[1].images[0].get_clim() == plots.depth_limits(metres[0], 1.5 * metres[0])
+    plt.close("all")

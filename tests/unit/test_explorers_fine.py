@@ -86,6 +86,44 @@ def test_a_borrowed_map_goes_in_by_the_amount(model, frames, draw, whose, amount
     assert np.allclose(given, (amount * borrowed).exp()[0, 0])
 
 
+def test_what_the_fine_network_skips_stays_in_its_place(frames):
+    sizes = dataclasses.replace(
+        depth.SMALL, fine_input=(82, 152), coarse_maps=(4, 4, 4, 4, 4), hidden=8, fine_maps=4
+    )
+    model = depth.EigenDepth(**depth.sizes_of(sizes))
+    depth.initialise(model, frames, torch.Generator().manual_seed(0))
+    images, truth, valid = (depth.centre_crop(part, (114, 152)) for part in frames)
+    with torch.no_grad():  # a floor that comes nearer, so that its place counts
+        model.coarse.output.bias += torch.linspace(1, 0, 18).repeat_interleave(36)
+    maps = depth.predict(model, images)
+    _, sentence = drawn(
+        fine.borrowed_map_picture(model, frames), room="room 1", whose=fine.OWN, amount=1.0
+    )
+    expected = [rmse_log(maps[key][0], truth[0], valid[0]) for key in ("fine", "fine", "coarse")]
+    assert numbers(sentence) == pytest.approx(expected, abs=6e-4)
+
+
+def test_the_explorer_leaves_the_model_as_it_is(model, frames):
+    mine = depth.EigenDepth(**depth.sizes_of(model.architecture))
+    mine.load_state_dict(model.state_dict())
+    draw = fine.borrowed_map_picture(mine.train(), frames)
+    assert all(part.training for part in mine.modules())
+    state = {"room": "room 1", "whose": "room 2", "amount": 0.5}
+    expected = drawn(fine.borrowed_map_picture(model, frames), **state)[1]
+    with torch.no_grad():
+        mine.fine.output.bias += 1
+    assert drawn(draw, **state)[1] == expected  # of the model as it was given
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_model_on_the_gpu_is_drawn_too(model, frames):
+    there = depth.EigenDepth(**depth.sizes_of(model.architecture))
+    there.load_state_dict(model.state_dict())
+    draw = fine.borrowed_map_picture(there.cuda(), frames)
+    drawn(draw, room="room 1", whose=fine.OWN, amount=1.0)
+    assert there.coarse.mean_depth.is_cuda
+
+
 def test_the_amount_does_not_matter_to_a_network_that_does_not_look(model, frames):
     deaf = depth.EigenDepth(**depth.sizes_of(model.architecture))
     deaf.load_state_dict(model.state_dict())

@@ -73,3 +73,19 @@ def test_depth_is_drawn_on_one_scale_with_missing_pixels_apart():
 def test_depth_needs_a_depth():
     with pytest.raises(ValueError, match="every pixel is missing"):
         plots.depth_limits(torch.zeros(1, 1, 2, 2))
+    with pytest.raises(ValueError, match="at least one depth map"):
+        plots.depth_limits()
+
+
+@pytest.mark.parametrize("limits", [None, (1.0, 3.0)])
+def test_a_row_of_depth_needs_a_depth_map(limits):
+    with pytest.raises(ValueError, match="picture_row"):
+        plots.depth_row({"picture": torch.rand(1, 3, 4, 6)}, limits=limits)
+
+
+def test_several_depth_maps_stand_in_one_axes_where_they_are_put():
+    axes = plt.figure().subplots()
+    for place in ((0, 3, 0, 2), (4, 7, 0, 2)):
+        drawn = plots.draw_depth(axes, torch.ones(1, 1, 4, 6), limits=(1, 3), extent=place)
+        assert tuple(drawn.get_extent()) == place
+    plt.close()
