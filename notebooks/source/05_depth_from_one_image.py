@@ -51,8 +51,6 @@ from lessons_utils.scenes import raycaster, rooms, textures
 # ## 1. Layers of depth
 #
 # This room does not exist. It is **rendered**: the course has a small ray caster that builds furnished rooms from a number and follows one ray through each pixel. Two things make such rooms useful: the depth of every pixel is known exactly, and there is nothing to download.
-#
-# **Your guess first.** How far away is the plant in front? And the door?
 
 # %%
 frame = rooms.sample_frame(seed=1, height=240, width=320)
@@ -60,9 +58,11 @@ image = torch.from_numpy(frame.rgb).permute(2, 0, 1)[None]  # (240, 320, 3) -> (
 z = torch.from_numpy(frame.depth)[None, None]  # (1, 1, 240, 320), metres
 
 # %%
-figure = plots.depth_row({"a rendered room": image, "its depth": z}, width=11)
-alt = "A room with a desk, a chair, a plant in front and a door at the far end; beside it its depth map, dark near, bright far."
-plots.show(figure, alt=alt)
+alt = "A room with a desk, a chair, a plant in front and a door at the far end."
+plots.show(plots.picture_row({"a rendered room": image}, width=6), alt=alt)
+
+# %% [markdown]
+# **Your guess first.** How far away is the plant in front? And the door?
 
 # %%
 for name in ("plant", "door"):
@@ -71,9 +71,14 @@ for name in ("plant", "door"):
     print(f"the {name} is {z[0, 0][there].median():.1f} m away")
 
 # %% [markdown]
-# You were not far off, although nobody gave you a second picture or a ruler. Keep that in mind for section 3.
+# If you came near, then without a second picture or a ruler. Keep that in mind for section 3.
 #
-# Sliced like the street on the lecture's slide: near, middle, far. **A depth map is no more than this, with as many slices as you like.**
+# Here is the depth of every pixel, and then the same room sliced like the street on the lecture's slide: near, middle, far. **A depth map is no more than this, with as many slices as you like.**
+
+# %%
+figure = plots.depth_row({"a rendered room": image, "its depth": z}, width=11)
+alt = "The room, and beside it its depth map: dark near, bright far."
+plots.show(figure, alt=alt)
 
 # %%
 bands = depth_errors.layers(image, z, edges=(2.5, 4.0))
@@ -185,7 +190,7 @@ def match(left, right, reach=64, size=9):
 
 # %%
 matched = fb / (match(pair.left, pair.right) + pair.offset)  # (1, 1, 500, 741), metres
-error = (matched - pair.depth).abs() / pair.depth.clamp(min=1)
+error = (matched - pair.depth).abs() / pair.depth.clamp(min=1)  # unknown is 0; masked below
 wrong = (error > 0.1)[pair.valid].float().mean()
 print(f"half of the pixels are within {100 * error[pair.valid].median():.1f} %")
 print(f"more than 10 % off: {100 * wrong:.0f} % of the pixels")
@@ -227,7 +232,7 @@ stereo.match_a_patch(pair, points)
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Only the letters. The *door* is flat noise; a window of 21 reaches more of it, and it is all white. The *shelf* is a valley as wide as its edge is long: along a level edge every shift fits. The *slats* have two valleys, 7 and 19 pixels, nearly equally deep: a window of 21 sees enough of the bench to decide, one of 3 does not. *Behind the fork* nothing fits, because the right eye does not see that spot. On the *left margin* the true partner lies outside the picture.
+# The letters, sharply, and the shelf, bluntly. The *door* is flat noise; a window of 21 reaches more of it, and it is all white. The *shelf* has its valley at the truth, but a blunt one: along a level edge neighbouring shifts fit nearly as well, so a little noise moves the lowest point. The *slats* have two valleys, 7 and 19 pixels, nearly equally deep: a window of 21 sees enough of the bench to decide, one of 3 does not. *Behind the fork* nothing fits, because the right eye does not see that spot. On the *left margin* the true partner lies outside the picture.
 #
 # So even two eyes have to guess: from neighbours, from smoothness, from what things usually are. One eye has to guess everything.
 # </details>
@@ -235,7 +240,7 @@ stereo.match_a_patch(pair, points)
 # %% [markdown]
 # ## 3. One eye
 #
-# Here is a world made of boxes, a ball and a pot, each given by its place and size in metres. Its builder takes one number `s` and multiplies *every* length by it: things, camera, the repeats of the wallpaper, the distance of the sun.
+# Here is a world made of boxes, a ball and a pot, each given by its place and size in metres. Its builder takes one number `s` and multiplies *every* length by it: things, camera, the repeats of the wallpaper, the distance of the sun. (The sun's strength is multiplied by $s^2$, since light thins with the square of the distance. Without it the large world would only be darker, as with a shorter exposure.)
 
 # %%
 THINGS = {  # centre: right, down, ahead; size; texture; its tint; metres a repeat (0: fitted)
@@ -316,7 +321,7 @@ for name, world in worlds.items():
 # - **perspective**: edges of floor and wall that run together; texture that grows finer;
 # - **occlusion**: what covers is nearer; **shading and shadows**: how surfaces turn, where things stand.
 #
-# All of them compare things that may be far apart in the picture. This is why lesson 06 begins with a network that sees everything at once. And because a *factor* is what one picture cannot tell, the paper's loss forgives part of it. First we need to measure.
+# Some of these are seen in a small patch: texture, shading, what covers what. But how large a door is compared with the room, where the floor ends, where edges run together: these take the whole picture. This is why lesson 06 begins with a network that sees everything at once. And because a *factor* is what one picture cannot tell, the paper's loss forgives part of it. First we need to measure.
 
 # %% [markdown]
 # ## 4. Eight numbers
@@ -361,9 +366,9 @@ print("RMSE:   ", round(rmse.item(), 4), " RMSE log:", round(rmse_log.item(), 4)
 # %% [markdown]
 # **Scale-invariant error.** Section 3 showed that one picture does not hold its scale. So take the best factor out before measuring: with $d_i = \ln y_i - \ln y_i^*$, multiplying all $y$ by a factor adds a constant to all $d_i$. What no constant changes is their variance:
 #
-# $$\text{scale-inv.} = \sqrt{\; \frac1N \sum_i d_i^2 - \left( \frac1N \sum_i d_i \right)^2 \;}$$
+# $$\text{scale-inv.} = \sqrt{\; \frac1n \sum_i d_i^2 - \left( \frac1n \sum_i d_i \right)^2 \;}$$
 #
-# This is for one picture, with a factor of its own; over a test set, the variances of all pictures are averaged before the root.
+# Here $n$ is the number of valid pixels of **one** picture, which has a factor of its own. The paper writes the mean without the root; its table has the root. Over a test set, the variances of all pictures are averaged before the root is taken.
 #
 # **Predict** it for a prediction that is exactly twice the truth.
 
@@ -387,7 +392,7 @@ for (name, value), mine in zip(measured.items(), by_hand, strict=True):
 # %% [markdown]
 # ### Which error sees what?
 #
-# Seven ways of spoiling the depth of our room, chosen such that all have the **same abs rel, 0.100**. **Predict:** which column will be able to tell them apart best? Which row has the largest RMSE, which one a scale-invariant error of zero?
+# Seven ways of spoiling the depth of the room of section 1, chosen such that all have the **same abs rel, 0.100**. **Predict:** which column will be able to tell them apart best? Which row has the largest RMSE, which one a scale-invariant error of zero?
 
 # %%
 everywhere = torch.ones_like(z, dtype=torch.bool)
@@ -423,6 +428,7 @@ plots.show(figure, alt=alt)
 # %% [markdown]
 # Dark cells are large errors within a column. Read it row by row:
 #
+# - **sqr rel** differs most, from 0.033 to 3.683 m; RMSE from 0.326 to 4.010 m. The largest of both is the row "1 % of the pixels".
 # - A wrong **factor** is invisible to the last column, and to δ as long as it stays below 1.25.
 # - The **far half** costs more RMSE than the near half: RMSE counts metres, and far things have more of them.
 # - **A few wild pixels** hardly move δ, and ruin RMSE and sqr rel. δ counts *how many* are wrong, the squares *how much*.
@@ -438,9 +444,9 @@ plots.show(figure, alt=alt)
 # %%
 errors = [torch.full((90,), 0.1), torch.full((10,), 2.0)]
 pooled = torch.cat(errors).square().mean().sqrt()
-averaged = torch.stack([e.square().mean().sqrt() for e in errors]).mean()
+per_picture = torch.stack([e.square().mean().sqrt() for e in errors]).mean()
 print(f"RMSE pooled over pixels:     {pooled:.3f} m")
-print(f"RMSE averaged over pictures: {averaged:.3f} m")
+print(f"RMSE averaged over pictures: {per_picture:.3f} m")
 
 # %% [markdown]
 # Neither is wrong; they answer different questions. But numbers of the two kinds do not belong into one table.
@@ -479,11 +485,11 @@ def mean_depth(frames):
 # %%
 mean = mean_depth(train)  # (300, 1, 120, 160) -> (1, 1, 120, 160)
 figure = plots.depth_row({"the mean of 300 rooms": mean}, width=6)
-alt = "A smooth map: near at the bottom, farther towards the middle and the top."
+alt = "A smooth map: near at the bottom, farthest above the middle, nearer again at the sides and the top."
 plots.show(figure, alt=alt)
 
 # %% [markdown]
-# Near at the bottom, where the floor is, and farther further up: people hold cameras upright, and rooms have floors. All that it knows is what *all* rooms share. How good is it?
+# Near at the bottom, where the floor is; farthest above the middle, where one looks along the room; nearer again at the side walls and the ceiling. People hold cameras upright, and rooms have floors. All that it knows is what *all* rooms share. How good is it?
 
 # %%
 baseline = depth.measure(mean.expand_as(true_depth), true_depth, valid)
@@ -571,7 +577,7 @@ print(f"missing: {100 * (~valid).float().mean():.0f} % of the pixels")
 print(f"RMSE log of the mean picture: masked {masked:.3f}, with tiny numbers {unmasked:.3f}")
 
 # %% [markdown]
-# **Depth shrunk like a picture.** The network's output is smaller than the frame, so the truth has to shrink. Averaging is right for colours. **Predict** what the average of a table's leg at 4 m and a wall at 6 m is. (The room of section 3 again.)
+# **Depth shrunk like a picture.** The network's output is smaller than the frame, so the truth has to shrink. Averaging is right for colours. **Predict** what the average of a table at 4 m and a wall at 6 m is. (The room of section 3 again.)
 
 # %%
 sharp = torch.from_numpy(one.depth)[None, None]  # (1, 1, 240, 320)
@@ -584,16 +590,22 @@ for name, small in (("every fourth pixel", taken), ("averaged", averaged)):
 
 # %%
 x = (torch.arange(80) * 4 + 2 - c_x) / f  # direction of each column
-ROWS = slice(30, 36)  # through table legs, crate and door
+ROWS = slice(30, 36)  # through the table, the crate and the far wall
 clouds = {
     title: torch.stack([(x * small[0, 0])[ROWS].flatten(), small[0, 0, ROWS].flatten()], 1)
     for title, small in (("every fourth pixel taken", taken), ("averaged over 4 × 4", averaged))
 }
-alt = "The room from above. Taken pixels: legs, crate, walls, and empty space between. Averaged: points float between them."
-plots.show(depth_errors.from_above(clouds, ((-3.2, 3.2), (3, 6.5))), alt=alt)
+figure = depth_errors.from_above(clouds, ((-3.2, 3.2), (3, 6.5)))
+names = {"table": (-0.7, 3.6), "crate": (0.86, 4.0), "far wall": (-0.8, 5.72)}
+for axes in figure.axes:
+    for name, place in names.items():
+        axes.text(*place, name, ha="center", va="center")
+    axes.text(-2.55, 4.9, "left wall", rotation=90, ha="right", va="center")
+alt = "The room from above. Taken pixels: table, crate, walls, and empty space between. Averaged: points float between them."
+plots.show(figure, alt=alt)
 
 # %% [markdown]
-# Between a leg and the wall there is air, yet the averaged map puts points there, at every edge. **Take** depths, never average them.
+# Between the table and the wall there is air, yet the averaged map puts points there, at every edge. (That "every fourth pixel" has 0.0 % is true by construction: each of its depths is one that was there.) **Take** depths, never average them.
 #
 # **Another crop.** Frames of real sensors have borders without good depth, so papers score a part of each frame, and not all the same part. The mean picture on our rooms, scored on three parts of the same frames:
 
