@@ -270,6 +270,7 @@ def cloud_figure(clouds: Mapping[str, Tensor], colours: Tensor) -> Figure:
             panel.imshow(picture, extent=(-reach, reach, 0.8 * reach, -0.8 * reach))
             panel.set_title(f"{name}, {view}")
             panel.set(xlabel="metres")
+        panels[0].set_ylabel("metres")
     return figure
 
 
