@@ -120,9 +120,8 @@ def unpack(archive: Path, folder: Path) -> None:
         else:
             with tarfile.open(archive) as opened:
                 _check_paths(opened.getnames())
-                opened.extractall(folder, filter="data")
-    except tarfile.FilterError as error:  # a link or device that would lead out of the folder
-        raise DownloadError(f"the archive was refused, for safety: {error}.") from error
+                _check_kinds(opened.getmembers())
+                opened.extractall(folder, **_TAR_FILTER)
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
         size = archive.stat().st_size
         raise DownloadError(
@@ -132,6 +131,19 @@ def unpack(archive: Path, folder: Path) -> None:
         if error.errno is None:  # not this machine's: gzip says so that the file is altered
             raise DownloadError(f"the archive is altered: {error}.") from error
         raise
+
+
+def _check_kinds(members: Iterable[tarfile.TarInfo]) -> None:
+    for member in members:
+        if not (member.isfile() or member.isdir()):
+            raise DownloadError(
+                f"the archive was refused, for safety: its member {member.name!r} is a link or a "
+                "device, where only files are expected."
+            )
+
+
+# A second check by Python itself, which versions before 3.11.4 do not have.
+_TAR_FILTER: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 
 
 def _check_paths(members: Iterable[str]) -> None:
