@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.metadata
 import os
 import random
@@ -186,6 +187,16 @@ def cache_folder() -> Path:
     folder = Path(named).expanduser() if named else Path(pooch.os_cache("lessons_utils"))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def cannot_store(what: str, error: OSError) -> str:
+    """Return the words for a reader whose machine cannot store `what` in the cache folder."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return (
+        f"{what} cannot be stored: {'the disk is full' if full else error}.\n"
+        f"{'Free some space' if full else 'Make the cache folder writable'}, or set "
+        "LESSONS_CACHE to another folder."
+    )
 
 
 def lessons_data() -> Path | None:

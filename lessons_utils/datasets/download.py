@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import tarfile
 import zipfile
@@ -15,6 +14,8 @@ from typing import Any
 
 import requests
 from tqdm.auto import tqdm
+
+from lessons_utils import runtime
 
 
 class DownloadError(RuntimeError):
@@ -45,12 +46,7 @@ def storing(name: str) -> Iterator[None]:
     except NotADirectoryError:  # of LESSONS_DATA; says what to do
         raise
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise DownloadError(
-            f"{name} cannot be stored: {'the disk is full' if full else error}.\n"
-            f"{'Free some space' if full else 'Make the cache folder writable'}, or set "
-            "LESSONS_CACHE to another folder."
-        ) from error
+        raise DownloadError(runtime.cannot_store(name, error)) from error
 
 
 def download_file(source: Source, path: Path, title: str) -> None:

@@ -7,7 +7,6 @@ the cache; `sample_frame` gives one with all that is known about it.
 
 from __future__ import annotations
 
-import errno
 import itertools
 import math
 import multiprocessing
@@ -646,12 +645,7 @@ def _storing() -> abc.Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise OSError(
-            f"Rendered rooms cannot be stored: {'the disk is full' if full else error}.\n"
-            f"{'Free some space' if full else 'Make the cache folder writable'}, or set "
-            "LESSONS_CACHE to another folder."
-        ) from error
+        raise OSError(runtime.cannot_store("Rendered rooms", error)) from error
 
 
 def _remove_abandoned(folder: Path) -> None:
