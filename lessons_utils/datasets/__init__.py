@@ -5,6 +5,7 @@
 - `rgbd`, `nyu`: frames with depth, from a folder of yours or from NYU Depth v2;
 - `stereo`: a pair of pictures with true disparity;
 - `archives`: sets of small images to classify, such as CIFAR-10, and noise;
+- `crops`: small photographs cut out of the embedded ones;
 - `catalogue`, `download`: what can be fetched, and how it comes whole.
 
 Use the names given here, `datasets.photograph` for instance; the modules are how they are kept.
@@ -18,6 +19,7 @@ from lessons_utils.datasets.archives import (
     read_archive,
 )
 from lessons_utils.datasets.catalogue import fetch, fetchable, is_present
+from lessons_utils.datasets.crops import CROPPED, photograph_crops
 from lessons_utils.datasets.download import DownloadError, Source
 from lessons_utils.datasets.nyu import NYU, NYU_INTRINSICS, nyu_depth
 from lessons_utils.datasets.pictures import (
@@ -39,6 +41,7 @@ from lessons_utils.datasets.super_resolution import (
 )
 
 __all__ = [
+    "CROPPED",
     "IMAGE_SETS",
     "NYU",
     "NYU_INTRINSICS",
@@ -60,6 +63,7 @@ __all__ = [
     "noise_images",
     "nyu_depth",
     "photograph",
+    "photograph_crops",
     "pixels_sha256",
     "read_archive",
     "read_image",
