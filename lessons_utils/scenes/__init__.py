@@ -1,4 +1,6 @@
-"""Rendered scenes that need no download: `rooms`, on the one ray caster of the course.
+"""Scenes that need no download: rendered `rooms` with true depth, a drawn `zoo`.
 
-`raycaster` casts and lights, `textures` paints, `rooms` furnishes, renders and keeps the frames.
+`rooms` stand on the one ray caster of the course: `raycaster` casts and lights, `textures` paints,
+`furniture` builds, `rooms` furnishes, renders and keeps the frames. `zoo` draws animals and things,
+small and flat, for the lessons on anomalies.
 """
