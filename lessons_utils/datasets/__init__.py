@@ -6,6 +6,7 @@
 - `stereo`: a pair of pictures with true disparity;
 - `archives`: sets of small images to classify, such as CIFAR-10, and noise;
 - `crops`: small photographs cut out of the embedded ones;
+- `fashion`: small photographs of clothes, shipped with the course;
 - `catalogue`, `download`: what can be fetched, and how it comes whole.
 
 Use the names given here, `datasets.photograph` for instance; the modules are how they are kept.
@@ -21,6 +22,7 @@ from lessons_utils.datasets.archives import (
 from lessons_utils.datasets.catalogue import fetch, fetchable, is_present
 from lessons_utils.datasets.crops import CROPPED, photograph_crops
 from lessons_utils.datasets.download import DownloadError, Source
+from lessons_utils.datasets.fashion import CLOTHES, fashion_mnist, write_fashion_mnist
 from lessons_utils.datasets.nyu import NYU, NYU_INTRINSICS, nyu_depth
 from lessons_utils.datasets.pictures import (
     PHOTOGRAPHS,
@@ -41,6 +43,7 @@ from lessons_utils.datasets.super_resolution import (
 )
 
 __all__ = [
+    "CLOTHES",
     "CROPPED",
     "IMAGE_SETS",
     "NYU",
@@ -54,6 +57,7 @@ __all__ = [
     "PictureSet",
     "Source",
     "StereoPair",
+    "fashion_mnist",
     "fetch",
     "fetchable",
     "halve_frames",
@@ -72,5 +76,6 @@ __all__ = [
     "set_or_embedded",
     "stereo_motorcycle",
     "super_resolution_set",
+    "write_fashion_mnist",
     "write_hashes",
 ]

@@ -31,7 +31,7 @@ class LabelledImages:
     """Images, and what they show if the file says so."""
 
     images: Tensor
-    """(N, 3, H, W) uint8, RGB."""
+    """(N, 3, H, W) uint8, RGB; or (N, 1, H, W), gray."""
     labels: Tensor | None
     """(N,) int64, or None."""
     classes: tuple[str, ...] | None
