@@ -5,8 +5,8 @@ from the ground up (each imports only rooms below it):
 
 0. `runtime`: device, seeds, folders, the set-up call of every lesson.
 1. `datasets`, `scenes`: every picture that enters, photographed or rendered.
-2. `superres`, `depth`, `anomaly`: the finished methods of lessons 01 to 04, of 05 to 07, and of the
-   lessons on anomaly detection that are to come.
+2. `superres`, `depth`, `motion`, `anomaly`: the finished methods of lessons 01 to 04, of 05 to 07,
+   and of the lessons on depth from video and on anomaly detection that are to come.
 3. `plots`, `training`, `checkpoints`: figures, the training loop, weights with their provenance.
 4. `explorers`, `recipes`: widgets that a learner moves; how each shipped network was trained.
 5. `__main__`, `authoring`: the command line of users, and that of whoever writes lessons.

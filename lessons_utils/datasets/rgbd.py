@@ -158,14 +158,14 @@ def scale_intrinsics(intrinsics: Tensor, factor: float) -> Tensor:
     too little to matter beside a sensor's own errors.
 
     Args:
-        intrinsics: (3, 3): focal lengths on the diagonal, principal point in the last column, in
-            pixels.
+        intrinsics: (..., 3, 3): focal lengths on the diagonal, principal point in the last column,
+            in pixels.
         factor: new height (and width) over old.
 
     Returns:
-        (3, 3).
+        (..., 3, 3).
     """
     scaled = intrinsics.clone()
-    scaled[:2, :2] *= factor
-    scaled[:2, 2] = (intrinsics[:2, 2] + 0.5) * factor - 0.5
+    scaled[..., :2, :2] *= factor
+    scaled[..., :2, 2] = (intrinsics[..., :2, 2] + 0.5) * factor - 0.5
     return scaled

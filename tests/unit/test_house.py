@@ -22,7 +22,7 @@ FLOORS = {
     "__main__": 5,
     "authoring": 5,
 }
-OF_SEVERAL_MODULES = {"anomaly", "datasets", "explorers", "recipes", "scenes"}
+OF_SEVERAL_MODULES = {"anomaly", "datasets", "explorers", "motion", "recipes", "scenes"}
 """Rooms whose modules import each other (of the explorers only `live`, by a test of its own)."""
 APART = "nbval_close"
 """A pytest plugin: no floor, imports no room; the authors' command line uses it."""
