@@ -4,7 +4,8 @@
 - `super_resolution`: Set5 and its like;
 - `rgbd`, `nyu`: frames with depth, from a folder of yours or from NYU Depth v2;
 - `stereo`: a pair of pictures with true disparity;
-- `archives`: sets of small images to classify, such as CIFAR-10, and noise;
+- `small_images`: sets of small images to classify, such as CIFAR-10;
+- `archives`, `binary_files`: the files they come in; noise;
 - `crops`: small photographs cut out of the embedded ones;
 - `fashion`: small photographs of clothes, shipped with the course;
 - `catalogue`, `download`: what can be fetched, and how it comes whole.
@@ -13,16 +14,16 @@ Use the names given here, `datasets.photograph` for instance; the modules are ho
 """
 
 from lessons_utils.datasets.archives import (
-    IMAGE_SETS,
     LabelledImages,
-    image_set,
+    labelled_sha256,
     noise_images,
     read_archive,
+    write_archive,
 )
 from lessons_utils.datasets.catalogue import fetch, fetchable, is_present
 from lessons_utils.datasets.crops import CROPPED, photograph_crops
 from lessons_utils.datasets.download import DownloadError, Source
-from lessons_utils.datasets.fashion import CLOTHES, fashion_mnist, write_fashion_mnist
+from lessons_utils.datasets.fashion import CLOTHES, HELD_OUT, fashion_mnist, write_fashion_mnist
 from lessons_utils.datasets.nyu import NYU, NYU_INTRINSICS, nyu_depth
 from lessons_utils.datasets.pictures import (
     PHOTOGRAPHS,
@@ -33,6 +34,7 @@ from lessons_utils.datasets.pictures import (
     read_image,
 )
 from lessons_utils.datasets.rgbd import Frames, halve_frames, rgbd_folder, scale_intrinsics
+from lessons_utils.datasets.small_images import IMAGE_SETS, image_set, write_image_hashes
 from lessons_utils.datasets.stereo import StereoPair, stereo_motorcycle
 from lessons_utils.datasets.super_resolution import (
     SETS,
@@ -45,6 +47,7 @@ from lessons_utils.datasets.super_resolution import (
 __all__ = [
     "CLOTHES",
     "CROPPED",
+    "HELD_OUT",
     "IMAGE_SETS",
     "NYU",
     "NYU_INTRINSICS",
@@ -64,6 +67,7 @@ __all__ = [
     "image_folder",
     "image_set",
     "is_present",
+    "labelled_sha256",
     "noise_images",
     "nyu_depth",
     "photograph",
@@ -76,6 +80,8 @@ __all__ = [
     "set_or_embedded",
     "stereo_motorcycle",
     "super_resolution_set",
+    "write_archive",
     "write_fashion_mnist",
     "write_hashes",
+    "write_image_hashes",
 ]

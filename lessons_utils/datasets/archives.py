@@ -1,7 +1,8 @@
-"""Sets of small images for classifying, each in one `.npz` file of 8-bit pixels."""
+"""Small images for classifying: how they are kept in one `.npz` file of 8-bit pixels; noise."""
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -10,20 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-
-from lessons_utils import runtime
-
-IMAGE_SETS = {
-    "cifar10-train": "cifar10_train",
-    "cifar10-test": "cifar10_test",
-    "cifar100": "ood_cifar100",
-    "tinyimagenet-crop": "ood_tinyimagenet_crop",
-    "tinyimagenet-resize": "ood_tinyimagenet_resize",
-    "mnist": "ood_mnist",
-    "cats-and-dogs": "catsdogs_photos64",
-}
-"""Names of sets, and their files in the folder `ood` of `LESSONS_DATA`. All have 32 x 32 pixels but
-the cats and dogs, which have 64 x 64."""
 
 
 @dataclass(frozen=True)
@@ -40,27 +27,6 @@ class LabelledImages:
     def __len__(self) -> int:
         """Return how many images there are."""
         return len(self.images)
-
-
-def image_set(name: str, count: int | None = None) -> LabelledImages:
-    """Return a set of images by name.
-
-    Args:
-        name: a key of `IMAGE_SETS`.
-        count: the first so many only; None takes all.
-
-    Raises:
-        ValueError: there is no such set, or fewer images than asked for, or the file is damaged.
-        FileNotFoundError: the set does not lie in `LESSONS_DATA`.
-    """
-    if name not in IMAGE_SETS:
-        raise ValueError(f"No image set is named {name!r}; there are {', '.join(IMAGE_SETS)}.")
-    folder = runtime.lessons_data()
-    if folder is None:
-        raise FileNotFoundError(
-            f"The set {name!r} is read from the folder that LESSONS_DATA names, and it is not set."
-        )
-    return read_archive(folder / "ood" / f"{IMAGE_SETS[name]}.npz", count)
 
 
 def read_archive(path: str | Path, count: int | None = None) -> LabelledImages:
@@ -95,6 +61,46 @@ def read_archive(path: str | Path, count: int | None = None) -> LabelledImages:
         labels=None if labels is None else torch.from_numpy(labels[:count].astype(np.int64)),
         classes=None if classes is None else tuple(str(name) for name in classes),
     )
+
+
+def write_archive(path: str | Path, content: LabelledImages) -> None:
+    """Write images into an `.npz` file that `read_archive` reads: packed, not compressed.
+
+    Args:
+        path: of the file; what lies there is replaced.
+        content: images (N, 3, H, W) uint8, and labels and classes if there are any.
+
+    Raises:
+        OSError: it cannot be stored.
+    """
+    arrays = {"r": _packed(content.images).numpy()}
+    if content.labels is not None:
+        arrays["y"] = content.labels.numpy()
+    if content.classes is not None:
+        arrays["classes"] = np.array(content.classes)
+    with Path(path).open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def labelled_sha256(content: LabelledImages) -> str:
+    """Return a SHA-256 over images and their labels that does not depend on their order.
+
+    It is taken over the sorted SHA-256 of each image: its label as one byte, then its pixels, plane
+    by plane. So two copies of a set are known to be the same, whatever files they came in.
+
+    Args:
+        content: images uint8, labels 0 to 255.
+
+    Raises:
+        ValueError: the images have no labels.
+    """
+    if content.labels is None:
+        raise ValueError("The hash is taken over images and labels; these images have no labels.")
+    pairs = zip(content.labels.tolist(), content.images.numpy(), strict=True)
+    hashes = sorted(
+        hashlib.sha256(bytes([label]) + image.tobytes()).digest() for label, image in pairs
+    )
+    return hashlib.sha256(b"".join(hashes)).hexdigest()
 
 
 def noise_images(kind: str, count: int, size: int = 32, seed: int = 0) -> Tensor:
@@ -148,6 +154,16 @@ def _check(
             f"{path}: labels go from {labels.min()} to {labels.max()}, but there are "
             f"{len(classes)} classes."
         )
+
+
+def _packed(images: Tensor) -> Tensor:
+    """Pack as `read_archive` describes: (N, 3, H, W) uint8, differences modulo 256."""
+    packed = images.clone()
+    packed[:, 0] -= images[:, 1]
+    packed[:, 2] -= images[:, 1]
+    packed[..., 1:] -= packed[..., :-1].clone()
+    packed[..., 1:, :] -= packed[..., :-1, :].clone()
+    return packed
 
 
 def _unpacked(packed: Tensor) -> Tensor:

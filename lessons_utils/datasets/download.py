@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tarfile
 import zipfile
@@ -32,6 +33,11 @@ class Source:
     """About; the progress bar shows what the server says."""
     members: str = "*"
     """Of an archive (zip or tar): pattern of the paths in it that belong to the set."""
+
+
+def read_sources(group: str) -> dict[str, Any]:
+    """Return one part of `data/sources.json`: a sheet for each set, by name."""
+    return json.loads(runtime.data_path("sources.json").read_text(encoding="utf-8"))[group]
 
 
 @contextmanager
@@ -93,6 +99,37 @@ def _download_rest(source: Source, path: Path, title: str) -> None:
             raise DownloadError(
                 f"{size:,} bytes were to come, others were written. Is another download running?"
             )
+
+
+def check_file(path: Path, expected: str) -> None:
+    """Compare a file's hash with the one published for it; delete the file if it is another.
+
+    Args:
+        path: of the file.
+        expected: kind and digest, such as `sha256:c4a3...`; some files are published with an MD5
+            only, which finds damage but no forgery.
+
+    Raises:
+        DownloadError: the file is another one.
+    """
+    kind = expected.partition(":")[0]
+    with path.open("rb") as file:
+        found = f"{kind}:{hashlib.file_digest(file, kind).hexdigest()}"
+    if found != expected:
+        size = path.stat().st_size
+        path.unlink()
+        raise DownloadError(
+            f"what came ({size:,} bytes) is not the file expected. Expected {expected}; found "
+            f"{found}."
+        )
+
+
+def keep_hashes(hashes: dict[str, Any]) -> Path:
+    """Write hashes into `data/hashes.json`, beside those of other sets; return its path."""
+    path = runtime.data_path("hashes.json")
+    known = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(known | hashes, indent=1) + "\n", encoding="utf-8")
+    return path
 
 
 def record_hashes(name: str, path: Path, record: dict[str, Any]) -> None:

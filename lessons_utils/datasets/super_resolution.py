@@ -22,6 +22,8 @@ from lessons_utils.datasets.download import (
     DownloadError,
     Source,
     download_file,
+    keep_hashes,
+    read_sources,
     record_hashes,
     storing,
     unpack,
@@ -59,9 +61,7 @@ SETS = {
         sheet["pictures"],
         tuple(Source(**source) for source in sheet["sources"]),
     )
-    for name, sheet in json.loads(
-        runtime.data_path("sources.json").read_text(encoding="utf-8")
-    ).items()
+    for name, sheet in read_sources("super_resolution").items()
 }
 """The sets that can be downloaded, by name; `data/sources.json` lists them."""
 
@@ -168,9 +168,7 @@ def write_hashes() -> Path:
         }
         for name in ("Set5", "T91")
     }
-    path = runtime.data_path() / "hashes.json"
-    path.write_text(json.dumps(hashes, indent=1) + "\n", encoding="utf-8")
-    return path
+    return keep_hashes(hashes)
 
 
 # How a set comes into the cache

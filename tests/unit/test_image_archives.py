@@ -1,5 +1,6 @@
 """Sets of small images in one file: reading, and what happens with files that are none."""
 
+import hashlib
 import os
 
 import numpy as np
@@ -94,17 +95,47 @@ def test_damaged_files_are_named(tmp_path):
         datasets.read_archive(tmp_path / "single.npy")
 
 
-def test_what_is_missing_is_named(tmp_path, monkeypatch):
+def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         datasets.read_archive(tmp_path / "nowhere.npz")
-    with pytest.raises(ValueError, match="cifar10-test"):
-        datasets.image_set("cifar11")
-    monkeypatch.setenv("LESSONS_DATA", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match="cifar10_test"):
-        datasets.image_set("cifar10-test")
-    monkeypatch.delenv("LESSONS_DATA")
-    with pytest.raises(FileNotFoundError, match="LESSONS_DATA"):
-        datasets.image_set("cifar10-test")
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+def test_what_is_written_is_read(tmp_path, labelled):
+    content = datasets.LabelledImages(
+        torch.from_numpy(some_images()),
+        torch.tensor([0, 1, 1, 0, 1]) if labelled else None,
+        ("cat", "dog") if labelled else None,
+    )
+    datasets.write_archive(tmp_path / "a.npz", content)
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as arrays:
+        assert np.array_equal(arrays["r"], pack(some_images()))
+    found = datasets.read_archive(tmp_path / "a.npz")
+    assert torch.equal(found.images, content.images)
+    assert found.classes == content.classes
+    assert torch.equal(found.labels, content.labels) if labelled else found.labels is None
+
+
+def test_a_hash_for_any_order():
+    images, labels = torch.from_numpy(some_images()), torch.tensor([0, 1, 1, 0, 1])
+
+    def found(images, labels):
+        return datasets.labelled_sha256(datasets.LabelledImages(images, labels, None))
+
+    rows = [
+        bytes([label]) + image.tobytes()
+        for image, label in zip(images.numpy(), [0, 1, 1, 0, 1], strict=True)
+    ]
+    digests = sorted(hashlib.sha256(row).hexdigest() for row in rows)
+    expected = hashlib.sha256(bytes.fromhex("".join(digests))).hexdigest()
+    order = torch.tensor([3, 1, 4, 0, 2])
+    assert found(images, labels) == found(images[order], labels[order]) == expected
+    assert found(images, labels.flip(0)) != expected
+    other = images.clone()
+    other[0, 0, 0, 0] ^= 1
+    assert found(other, labels) != expected
+    with pytest.raises(ValueError, match="no labels"):
+        found(images, None)
 
 
 @pytest.mark.parametrize("count", [0, -1, 6])
