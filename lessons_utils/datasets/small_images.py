@@ -109,7 +109,8 @@ def image_set(name: str, count: int | None = None) -> LabelledImages:
     if name not in IMAGE_SETS:
         raise ValueError(f"No image set is named {name!r}; there are {', '.join(IMAGE_SETS)}.")
     collection = next((key for key, entry in COLLECTIONS.items() if name in entry.images), None)
-    places = _places(collection)
+    with storing(name):
+        places = _places(collection)
     if collection and not any(_file(place, name).is_file() for place in places):
         places = [fetch(collection)]
     found = [_file(place, name) for place in places if _file(place, name).is_file()]

@@ -450,6 +450,14 @@ def test_full_disk(cifar10, server, cache, monkeypatch):
     assert leftovers(cache) == ["cifar10"]
 
 
+def test_cache_that_cannot_be_made(cifar10, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LESSONS_CACHE", str(tmp_path / "file"))
+    for call, name in ((datasets.image_set, "cifar10-test"), (datasets.fetch, "cifar10")):
+        with pytest.raises(datasets.DownloadError, match="cannot be stored"):
+            call(name)
+
+
 def test_lessons_data_comes_first(cifar10, server, monkeypatch, tmp_path):
     folder = tmp_path / "data" / "ood"
     folder.mkdir(parents=True)
