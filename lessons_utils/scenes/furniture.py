@@ -102,6 +102,28 @@ class Piece:
         size = (radius, height)
         self._parts.append(("cylinder", x, bottom + height / 2, z, size, 0.0, material, shadow))
 
+    def wheel(
+        self, x: float, middle: float, z: float, radius: float, width: float, material: Material
+    ) -> None:
+        """Add a wheel around a point at height `middle`, its axle along x; it throws no shadow."""
+        self._parts.append(("wheel", x, middle, z, (radius, width), 0.0, material, False))
+
+    def hip(
+        self,
+        x: float,
+        bottom: float,
+        z: float,
+        size: tuple[float, float, float],
+        lean: tuple[float, float, float],
+        material: Material,
+        yaw: float = 0.0,
+        shadow: bool = True,
+    ) -> None:
+        """Add a box of (width, height, depth) whose sides lean inwards; see `Scene.hip`."""
+        self.top = max(self.top, bottom + size[1])
+        part = ("hip", x, bottom + size[1] / 2, z, (size, lean), yaw, material, shadow)
+        self._parts.append(part)
+
     def sphere(self, x: float, middle: float, z: float, radius: float, material: Material) -> None:
         """Add a sphere around a point at height `middle`."""
         self._parts.append(("sphere", x, middle, z, (radius,), 0.0, material, True))
@@ -117,8 +139,12 @@ class Piece:
                 at = x * (width - thick) / 2, 0.0, z * (depth - thick) / 2
                 self.box(*at, (thick, height, thick), made)
 
-    def place(self, scene: Scene, x: float, z: float, yaw: float) -> None:
-        """Put the piece into a scene, its origin at (x, z) on the floor, turned by `yaw`."""
+    def place(self, scene: Scene, x: float, z: float, yaw: float) -> int:
+        """Put the piece into a scene, its origin at (x, z) on the floor, turned by `yaw`.
+
+        Returns:
+            The number of the thing that it is there.
+        """
         cos, sin = math.cos(yaw), math.sin(yaw)
         thing = scene.thing(self.name)
 
@@ -131,11 +157,16 @@ class Piece:
                 scene.box(centre, size, yaw + turn, material, thing, shadow)
             elif kind == "cylinder":
                 scene.cylinder(centre, *size, material, thing, shadow)
+            elif kind == "wheel":
+                scene.wheel(centre, *size, yaw + turn, material, thing, shadow)
+            elif kind == "hip":
+                scene.hip(centre, size[0], yaw + turn, size[1], material, thing, shadow)
             else:
                 scene.sphere(centre, *size, material, thing, shadow)
         for right, height, front, colour, ahead in self._lights:
             facing = (sin, 0.0, cos) if ahead else None
             scene.lights.append(Light(world(right, height, front), colour, facing))
+        return thing
 
 
 # Materials ---------------------------------------------------------------------------------------

@@ -7,30 +7,15 @@ the cache; `sample_frame` gives one with all that is known about it.
 
 from __future__ import annotations
 
-import itertools
 import math
-import multiprocessing
-import os
-import sys
-import threading
-import time
-import zipfile
-import zlib
-from collections import abc
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm.auto import tqdm
 
-from lessons_utils import runtime
-from lessons_utils.scenes import furniture, raycaster, textures
+from lessons_utils.scenes import cache, furniture, raycaster, textures
 from lessons_utils.scenes.furniture import Piece, pick, shade
 from lessons_utils.scenes.raycaster import Camera, Frame, Material, Scene
 
@@ -48,14 +33,8 @@ SHARD = 250
 
 FEW = 200
 """Up to so many frames are rendered without other processes, more by one process for each so many
-or part of it: so many take one core 5 s, and a process 3 s to start."""
-
-MOST_WORKERS = 4
-"""Processes that render at most, however many cores there are: each takes 415 MB of memory.
-Four, at 40 frames a second each, have 2000 frames in a quarter of a minute: that is enough."""
-
-ABANDONED = 3600.0
-"""Seconds after which an unfinished shard is taken for that of a killed process."""
+or part of it: so many take one core 5 s, and a process 3 s to start. The four that render at most
+have 2000 frames in a quarter of a minute: that is enough."""
 
 DEPTH_STEP = 0.00025
 """Metres per unit of the 16-bit depth in the cache: up to 16.3 m, to 0.13 mm."""
@@ -491,12 +470,7 @@ def seeds(split: str, count: int) -> range:
     Raises:
         ValueError: no such split, or a count out of bounds.
     """
-    if split not in SPLITS:
-        raise ValueError(f"No split {split!r} of rooms; use one of {', '.join(SPLITS)}.")
-    if not 1 <= count <= SPLIT_SIZE:
-        raise ValueError(f"count must lie between 1 and {SPLIT_SIZE:,}, not {count}.")
-    start = SPLITS.index(split) * SPLIT_SIZE
-    return range(start, start + count)
+    return cache.seeds(split, count, SPLITS, SPLIT_SIZE, "rooms")
 
 
 def frames(
@@ -527,31 +501,13 @@ def frames(
         OSError: the cache folder cannot be written to, or the disk is full.
     """
     _check_size(height, width)
-    wanted = seeds(split, count)
-    with _storing():
-        folder = runtime.cache_folder() / "rooms" / f"{width}x{height}-v{VERSION}"
-        folder.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(folder)
-    paths = [folder / f"{split}-{start:06d}.npz" for start in range(0, count, SHARD)]
-    wholes = [wanted[start : start + SHARD] for start in range(0, count, SHARD)]
-    shards = [_read_shard(path) for path in paths]
-    rests = [whole[_frames_in(shard) :] for whole, shard in zip(wholes, shards, strict=True)]
-    jobs = [(seed, height, width) for rest in rests for seed in rest]
-    show = progress and jobs
-    with (
-        closing(_render(jobs)) as rendered,  # ends its processes, whatever goes wrong here
-        tqdm(total=len(jobs), desc="rendering rooms", unit="frame", disable=not show) as bar,
-    ):
-        for number, rest in enumerate(rests):
-            if not rest:
-                continue
-            parts = [shards[number]] if shards[number] else []
-            for part in itertools.islice(rendered, len(rest)):
-                parts.append(part)
-                bar.update()
-            shards[number] = _join(parts)
-            _write_shard(paths[number], shards[number])
-    return _as_tensors(shards, count)
+    jobs = [(seed, height, width) for seed in seeds(split, count)]
+    folder = f"rooms/{width}x{height}-v{VERSION}"
+    arrays = ("images", "depth", "valid")
+    store = cache.Store("rooms", "frame", folder, _render_one, arrays, ("valid",), SHARD, FEW)
+    whole = store.get(split, jobs, progress)
+    images, depth, valid = (torch.from_numpy(whole[name]) for name in arrays)
+    return images, depth.to(torch.float32)[:, None] * DEPTH_STEP, valid[:, None]
 
 
 def _check_size(height: int, width: int) -> None:
@@ -567,110 +523,3 @@ def _render_one(job: tuple[int, int, int]) -> dict[str, NDArray]:
         "depth": np.rint(frame.depth / DEPTH_STEP).astype(np.uint16)[None],
         "valid": sensor_mask(frame, job[0])[None],
     }
-
-
-def _render(jobs: list[tuple[int, int, int]]) -> abc.Generator[dict[str, NDArray], None, None]:
-    """Yield the jobs' results in order: a few from this process, many from `_workers`.
-
-    Close it where it may not be asked for all of them: its processes live until then.
-    """
-    done, workers = 0, _workers(len(jobs))
-    if workers:
-        context = multiprocessing.get_context("spawn")  # the other ways may hang beside threads
-        pool = ProcessPoolExecutor(workers, context, initializer=_end_with_parent)
-        try:
-            for part in pool.map(_render_one, jobs, chunksize=5):
-                yield part
-                done += 1
-        except BrokenProcessPool:  # a worker could not start, or was killed: go on without
-            tqdm.write(
-                "A process that renders rooms ended early, so one core goes on alone. (Does your "
-                'script lack `if __name__ == "__main__":`?)',
-                file=sys.stderr,
-            )
-        finally:
-            pool.shutdown(cancel_futures=True)
-    yield from map(_render_one, jobs[done:])
-
-
-def _workers(count: int) -> int:
-    """Return how many processes to render with; 0 renders in this one."""
-    if hasattr(os, "sched_getaffinity"):  # where this process may use some of the cores only
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
-    return 0 if count <= FEW or cores == 1 else min(cores, MOST_WORKERS, -(-count // FEW))
-
-
-def _end_with_parent() -> None:
-    """Let a worker end when the process that began it is killed, instead of waiting for ever."""
-    parent = multiprocessing.parent_process()
-
-    def wait() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
-
-
-def _frames_in(shard: dict[str, NDArray] | None) -> int:
-    return len(shard["images"]) if shard else 0
-
-
-def _join(parts: list[dict[str, NDArray]]) -> dict[str, NDArray]:
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _write_shard(path: Path, shard: dict[str, NDArray]) -> None:
-    """Write a shard beside its place, then move it there whole, unless a longer one lies there.
-
-    Raises:
-        OSError: it cannot be stored; says what to do.
-    """
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with _storing():
-        try:
-            with unfinished.open("wb") as file:
-                np.savez(file, **{**shard, "valid": np.packbits(shard["valid"], axis=-1)})
-            if _frames_in(_read_shard(path)) < _frames_in(shard):  # else another process was faster
-                with suppress(PermissionError):  # Windows, while another process reads it
-                    unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-
-
-@contextmanager
-def _storing() -> abc.Iterator[None]:
-    """Say what to do where this machine cannot store frames."""
-    try:
-        yield
-    except OSError as error:
-        raise OSError(runtime.cannot_store("Rendered rooms", error)) from error
-
-
-def _remove_abandoned(folder: Path) -> None:
-    """Remove the unfinished shards that killed processes left."""
-    for path in folder.glob("*.part"):
-        with suppress(OSError):  # another process removed it, or still has it open
-            if time.time() - path.stat().st_mtime > ABANDONED:
-                path.unlink()
-
-
-def _read_shard(path: Path) -> dict[str, NDArray] | None:
-    """Return a shard, or None where there is none or it is damaged (the file has checksums)."""
-    try:
-        with np.load(path) as file:
-            shard = {name: file[name] for name in ("images", "depth", "valid")}
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        return None
-    width = shard["images"].shape[-1]
-    shard["valid"] = np.unpackbits(shard["valid"], axis=-1, count=width).astype(bool)
-    return shard
-
-
-def _as_tensors(shards: list[dict[str, NDArray]], count: int) -> tuple[Tensor, Tensor, Tensor]:
-    whole = {name: torch.from_numpy(array[:count]) for name, array in _join(shards).items()}
-    depth = whole["depth"].to(torch.float32) * DEPTH_STEP
-    return whole["images"], depth[:, None], whole["valid"][:, None]

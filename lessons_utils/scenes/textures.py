@@ -39,12 +39,14 @@ class TextureBank:
 
     Args:
         pictures: name -> (256, 256, 3) sRGB values in [0, 1].
+        blend: mix the two sizes that fit best, so that nothing jumps while a camera comes nearer.
 
     Raises:
         ValueError: a picture has another shape.
     """
 
-    def __init__(self, pictures: Mapping[str, NDArray]) -> None:
+    def __init__(self, pictures: Mapping[str, NDArray], blend: bool = False) -> None:
+        self.blend = blend
         self.names = tuple(pictures)
         self._index = {name: index for index, name in enumerate(self.names)}
         level = []
@@ -91,7 +93,18 @@ class TextureBank:
             (N, 3) linear light in [0, 1].
         """
         level = np.clip(np.log2(np.maximum(footprint * SIDE, 1)) + 0.3, 0, LEVELS - 1)
-        level = level.astype(np.int32)
+        if not self.blend:
+            return self._at(level.astype(np.int32), texture, u, v, clamp)
+        first = np.minimum(level, LEVELS - 1.001).astype(np.int32)
+        part = (level - first).astype(np.float32)
+        colour = self._at(first, texture, u, v, clamp)
+        mixed = np.flatnonzero(part > 0)
+        nearby = (a[mixed] for a in (first + 1, texture, u, v, clamp))
+        colour[mixed] = _mix(colour[mixed], self._at(*nearby), part[mixed][:, None])
+        return colour
+
+    def _at(self, level: NDArray, texture: NDArray, u: Array, v: Array, clamp: NDArray) -> Array:
+        """Look textures up at one level each."""
         side = np.right_shift(SIDE, level)
         x, left, right = _neighbours(u, side, clamp)
         y, above, below = _neighbours(v, side, clamp)
@@ -368,3 +381,273 @@ def indoor() -> TextureBank:
     for draw in (_plasters, _woods, _tiles, _wallpapers, _fabrics, _rugs, _views, _things):
         pictures |= draw(rng)
     return TextureBank(pictures | _photographs())
+
+
+# Outdoors ---------------------------------------------------------------------------------------
+
+FACADES = 18
+"""Textures `facade0`.. of houses, each of 4 x 4 windows that all differ a little."""
+
+SHOPS = 4
+"""Textures `shop0`.. of ground floors, each of 4 x 4 shop windows."""
+
+CELL = SIDE // 4
+
+_STONES = (
+    (0.72, 0.46, 0.36),
+    (0.62, 0.36, 0.29),
+    (0.86, 0.80, 0.68),
+    (0.78, 0.74, 0.68),
+    (0.90, 0.88, 0.84),
+    (0.80, 0.66, 0.48),
+    (0.66, 0.66, 0.66),
+    (0.74, 0.60, 0.52),
+    (0.84, 0.72, 0.56),
+    (0.56, 0.60, 0.64),
+    (0.70, 0.74, 0.66),
+    (0.88, 0.78, 0.72),
+)
+"""Colours of the walls of houses."""
+
+
+def _bricks(rng: np.random.Generator, wide: int, high: int) -> NDArray:
+    """Return the tone (256, 256) of courses of bricks, every other one shifted by half a brick."""
+    y, x = np.mgrid[0:SIDE, 0:SIDE]
+    course = y // high
+    place = (x + course % 2 * wide // 2) % SIDE
+    tone = rng.uniform(0.84, 1.08, (SIDE // high + 1, SIDE // wide + 1))[course, place // wide]
+    return tone * (1 + 0.18 * ((y % high == 0) | (place % wide == 0)))
+
+
+def _wall(rng: np.random.Generator) -> NDArray:
+    """Return a wall of bricks, plaster, stone or slabs, (256, 256, 3), still without windows."""
+    colour = np.array(_STONES[int(rng.integers(len(_STONES)))]) * rng.uniform(0.85, 1.05)
+    kind = rng.integers(4)
+    if kind == 0:
+        tone = _bricks(rng, 8, 4)
+    elif kind == 1:
+        tone = 1 - 0.2 * (_bricks(rng, 32, 16) > 1.12) + 0.04 * noise(rng, 8)
+    else:
+        tone = 1 + (0.02 + 0.03 * (kind == 3)) * noise(rng, 4, 6)
+    y, _ = _across()
+    streaks = 1 + 0.05 * noise(rng, 8, 5, 8)
+    storeys = 1 - 0.12 * ((y * 4) % 1 > 0.955)
+    return (tone * streaks * storeys)[..., None] * colour
+
+
+def _pane(rng: np.random.Generator, rows: int, columns: int, sky: float) -> NDArray:
+    """Return a window's glass with what is behind it and mirrored in it, (rows, columns, 3)."""
+    y = np.linspace(0, 1, rows)[:, None, None]
+    dark = np.array([0.16, 0.19, 0.23]) * rng.uniform(0.6, 1.3)
+    glass = dark + sky * (1 - y) * np.array([0.30, 0.38, 0.48]) + np.zeros((rows, columns, 1))
+    kind = rng.random()
+    if kind < 0.3:  # curtains to the sides
+        width = max(2, int(columns * rng.uniform(0.15, 0.3)))
+        cloth = np.array([0.85, 0.80, 0.74]) * rng.uniform(0.6, 1.0)
+        glass[:, :width] = glass[:, -width:] = cloth
+    elif kind < 0.5:  # a blind, down to somewhere
+        glass[: int(rows * rng.uniform(0.2, 0.9))] = np.array([0.80, 0.78, 0.72]) * rng.uniform(
+            0.6, 1.05
+        )
+    elif kind < 0.57:  # light inside
+        glass = glass * 0.4 + np.array([0.95, 0.80, 0.50]) * 0.6
+    return glass
+
+
+def _facade(rng: np.random.Generator) -> NDArray:
+    """Draw 4 x 4 windows of one style in a wall, each with its own curtains and light."""
+    wall = _wall(rng)
+    if rng.random() < 0.22:
+        return _glass_front(rng)
+    top, bottom = int(rng.uniform(9, 16)), int(rng.uniform(46, 58))
+    half = int(rng.uniform(9, 24))
+    frame = np.array(
+        ((0.93,) * 3, (0.93,) * 3, (0.30, 0.24, 0.20), (0.25, 0.34, 0.30))[int(rng.integers(4))]
+    )
+    ledge, bars = rng.random() < 0.7, int(rng.integers(0, 3))
+    shutters = rng.random() < 0.25 and half < 17
+    shutter = np.array(
+        ((0.30, 0.42, 0.34), (0.34, 0.40, 0.52), (0.46, 0.28, 0.22))[int(rng.integers(3))]
+    )
+    arched, sky = rng.random() < 0.25, rng.uniform(0.1, 0.7)
+    double = half > 17 and rng.random() < 0.6
+    for row in range(4):
+        for column in range(4):
+            cell = wall[row * CELL : (row + 1) * CELL, column * CELL : (column + 1) * CELL]
+            middle = CELL // 2
+            cell[top - 3 : bottom + 2, middle - half - 3 : middle + half + 3] *= rng.uniform(
+                0.8, 1.18
+            )
+            cell[top:bottom, middle - half : middle + half] = frame
+            openings = ((-half + 2, -1), (1, half - 2)) if double else ((-half + 2, half - 2),)
+            for left, right in openings:
+                pane = _pane(rng, bottom - top - 4, right - left, sky)
+                if bars:
+                    pane[:, (right - left) // 2] = frame
+                if bars > 1:
+                    pane[(bottom - top) // 3] = frame
+                cell[top + 2 : bottom - 2, middle + left : middle + right] = pane
+            if arched:
+                y, x = np.mgrid[0:half, -half:half]
+                above = ((x + 0.5) / half) ** 2 + ((half - y) / half) ** 2 > 1
+                corner = cell[top : top + half, middle - half : middle + half]
+                corner[above] = cell[top - 5, 3]
+            if shutters:
+                for left in (middle - half - 9, middle + half + 1):
+                    cell[top:bottom, left : left + 8] = shutter
+                    cell[top:bottom:4, left : left + 8] *= 0.75
+            if ledge:
+                cell[bottom : bottom + 2, middle - half - 2 : middle + half + 2] = 0.85
+                cell[bottom + 2 : bottom + 4, middle - half - 2 : middle + half + 2] *= 0.6
+    return wall
+
+
+def _glass_front(rng: np.random.Generator) -> NDArray:
+    """Draw an office house: bands of glass between bands of panels."""
+    colour = np.array(_STONES[int(rng.integers(len(_STONES)))])
+    wall = (0.9 + 0.03 * noise(rng, 8, 5))[..., None] * colour
+    band, step = int(rng.uniform(30, 54)), int(rng.choice((16, 32, 64)))
+    for row in range(4):
+        for left in range(0, SIDE, step):
+            top = row * CELL + 6
+            wall[top : top + band, left + 1 : left + step - 1] = _pane(rng, band, step - 2, 0.8)
+    return wall
+
+
+def _shop(rng: np.random.Generator) -> NDArray:
+    """Draw 4 x 4 shop fronts: a sign above a wide window or a door."""
+    drawn = np.zeros((SIDE, SIDE, 3))
+    for row in range(4):
+        for column in range(4):
+            cell = drawn[row * CELL : (row + 1) * CELL, column * CELL : (column + 1) * CELL]
+            main = rng.uniform(0.12, 0.6) * rng.uniform(0.75, 1.25, 3)
+            cell[:] = main
+            sign = np.clip(main + rng.uniform(-0.2, 0.4) + rng.uniform(-0.15, 0.15, 3), 0.05, 1)
+            cell[3:15] = sign
+            letters = rng.random(14) < 0.75
+            for number in np.flatnonzero(letters):
+                left, high = 5 + number * 4, int(rng.integers(4, 8))
+                cell[12 - high : 12, left : left + int(rng.integers(2, 4))] = 1 - sign.round()
+            if rng.random() < 0.25:  # a door
+                cell[18:62, 4:60] = np.array((0.62, 0.58, 0.54)) * rng.uniform(0.6, 1.1)
+                cell[20:, 22:44] = main * 0.5
+                cell[23:50, 25:41] = _pane(rng, 27, 16, 0.4)
+                continue
+            cell[18:56, 3:61] = _pane(rng, 38, 58, 0.4) * 0.8
+            for _ in range(rng.integers(5, 13)):  # what they sell
+                left, wide, high = rng.integers(4, 52), rng.integers(3, 9), rng.integers(4, 18)
+                goods = rng.uniform(0.1, 0.8) + rng.uniform(-0.2, 0.2, 3)
+                cell[55 - high : 55, left : left + wide] = goods
+            cell[18:56, 31:33] = main
+    return drawn * (1 + 0.03 * noise(rng, 16)[..., None])
+
+
+def _roads(rng: np.random.Generator) -> dict[str, NDArray]:
+    """Asphalt, paint, slabs, kerbs, manhole covers, roof tiles, each light enough for a tint."""
+    y, x = _across()
+    drawn = {}
+    for i in range(3):
+        cracks = np.exp(-((np.abs(noise(rng, 3, 5)) / 0.02) ** 2)) * (noise(rng, 4, 2) > 0.3)
+        grain = 0.09 * rng.standard_normal((SIDE, SIDE))
+        tone = 0.72 + 0.09 * noise(rng, 4, 5) + grain - 0.3 * cracks
+        drawn[f"asphalt{i}"] = _gray(tone * (1 - 0.05 * np.cos(2 * np.pi * x * (i + 1))))
+    worn = noise(rng, 8, 5) + 0.6 * rng.standard_normal((SIDE, SIDE))
+    drawn["marking"] = _gray(np.where(worn > 1.5, 0.6, 0.92) + 0.03 * noise(rng, 16))
+    for i, count in enumerate((4, 8)):
+        row = (y * count).astype(int)
+        column = (x * count + 0.5 * (row % 2) * (i == 0)) % count
+        tone = rng.uniform(0.80, 1.0, (count, count))[row, column.astype(int)]
+        joint = 1 - 0.35 * (((y * count) % 1 < 0.05) | (column % 1 < 0.05))
+        drawn[f"slabs{i}"] = _gray(tone * joint + 0.05 * noise(rng, 16))
+    rings = np.hypot(x - 0.5, y - 0.5)
+    studs = np.sin(x * 2 * np.pi * 9) * np.sin(y * 2 * np.pi * 9) > 0.3
+    drawn["cover"] = _gray(np.where(rings > 0.44, 0.35, 0.45 + 0.25 * studs))
+    for i, colour in enumerate(((0.66, 0.36, 0.26), (0.42, 0.43, 0.46), (0.50, 0.34, 0.28))):
+        row = (y * 16).astype(int)
+        column = (x * 12 + 0.5 * (row % 2)) % 12
+        tone = rng.uniform(0.75, 1.1, (16, 12))[row, column.astype(int)]
+        edge = 1 - 0.35 * ((y * 16) % 1 < 0.2)
+        drawn[f"roof{i}"] = _tinted(tone * edge * (1 + 0.06 * noise(rng, 4)), colour)
+    return drawn
+
+
+def _greens(rng: np.random.Generator) -> dict[str, NDArray]:
+    """Leaves with gaps of shadow between them, lawns, bark, and clouds."""
+    drawn = {}
+    for i, colour in enumerate(
+        ((0.34, 0.52, 0.22), (0.44, 0.56, 0.24), (0.26, 0.42, 0.24), (0.56, 0.48, 0.22))
+    ):
+        tone = 0.86 + 0.22 * noise(rng, 32, 4) + 0.12 * noise(rng, 6, 3)
+        deep = np.clip(noise(rng, 16, 4) - 1.2, 0, 1)
+        drawn[f"foliage{i}"] = _tinted(np.clip(tone - 0.4 * deep, 0.25, 1.5), colour)
+    drawn["lawn"] = _tinted(0.80 + 0.12 * noise(rng, 6, 6), (0.44, 0.56, 0.28))
+    drawn["bark"] = _tinted(0.75 + 0.2 * noise(rng, 32, 4, 8), (0.46, 0.38, 0.31))
+    drawn["clouds"] = _gray(np.clip(0.30 + 0.30 * noise(rng, 3, 6), 0, 1))
+    return drawn
+
+
+def _cars(rng: np.random.Generator) -> dict[str, NDArray]:
+    """Bodies and cabins with a quarter for each side (see `Material.faces`), wheels, signs."""
+    y, x = np.mgrid[0:128, 0:128] / 128
+    glass = np.where((y < 0.55 + 0.2 * x)[..., None], (0.24, 0.28, 0.33), (0.13, 0.15, 0.17))
+    drawn = {}
+    for i, pillars in enumerate(((0.48,), (0.36, 0.68), (0.30,))):
+        body = np.ones((4, 128, 128, 3))
+        side, front, back, top = body
+        for wheel in (0.19, 0.81):
+            side[np.hypot((x - wheel) * 4.3, (y - 1.06) * 0.66) < 0.39] = 0.06
+        for seam in (0.36, *pillars[1:], 0.62):
+            side[:, int(seam * 128)] *= 0.55
+        side[30:34] *= 0.86
+        side[112:] *= 0.35
+        side[26:30, 58:64] = side[26:30, 84:90] = 0.3  # handles
+        front[38:78, 34:94] = 0.12  # grille
+        front[42:78:8, 34:94] = 0.4
+        front[96:] *= 0.3
+        front[30:58, 4:32] = front[30:58, 96:124] = (0.95, 0.97, 1.0)
+        back[96:] *= 0.3
+        back[20:24] *= 0.7
+        back[62:84, 44:84] *= 0.8
+        top[:, 20] *= 0.8
+        top[:, 108] *= 0.8
+        cabin = np.ones((4, 128, 128, 3))
+        for quarter in cabin[:3]:
+            quarter[14:118, 9:119] = glass[14:118, 9:119]
+        for pillar in pillars:
+            cabin[0][:, int(pillar * 128) - 4 : int(pillar * 128) + 4] = 1
+        cabin[1][6:124, 5:123] = glass[6:124, 5:123]
+        for name, parts in (("body", body), ("cabin", cabin)):
+            rows = [
+                np.concatenate([parts[0], parts[1]], 1),
+                np.concatenate([parts[2], parts[3]], 1),
+            ]
+            drawn[f"car_{name}{i}"] = np.concatenate(rows)
+    y, x = _across()
+    turn, far = np.arctan2(y - 0.5, x - 0.5), np.hypot(x - 0.5, y - 0.5)
+    spokes = (np.sin(turn * 5) > -0.3) & (far < 0.30) | (far < 0.08)
+    drawn["wheel"] = _gray(np.where(far < 0.33, np.where(spokes, 0.72, 0.25), 0.10))
+    for i, (rim, middle) in enumerate(
+        (
+            ((0.78, 0.10, 0.10), (0.95, 0.95, 0.95)),
+            ((0.10, 0.28, 0.66), (0.16, 0.38, 0.78)),
+            ((0.95, 0.95, 0.95), (0.92, 0.74, 0.12)),
+            ((0.20, 0.22, 0.24), (0.20, 0.55, 0.30)),
+        )
+    ):
+        edge = np.maximum(np.abs(x - 0.5), np.abs(y - 0.5)) > 0.40
+        bar = (np.abs(y - 0.5) < 0.1) & (np.abs(x - 0.5) < 0.26)
+        face = np.where(bar[..., None], (0.98, 0.98, 0.98) if i in (1, 3) else (0.1,) * 3, middle)
+        drawn[f"sign{i}"] = np.where(edge[..., None], rim, face)
+    return drawn
+
+
+@functools.cache
+def outdoor() -> TextureBank:
+    """Return the textures of streets, drawn once per process (about 0.6 s), always the same."""
+    rng = np.random.default_rng(20180618)
+    pictures = {"plain": np.ones((SIDE, SIDE, 3))}
+    pictures |= {f"facade{i}": _facade(rng) for i in range(FACADES)}
+    pictures |= {f"shop{i}": _shop(rng) for i in range(SHOPS)}
+    for draw in (_roads, _greens, _cars, _plasters):
+        pictures |= draw(rng)
+    return TextureBank(pictures, blend=True)

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 
+from lessons_utils.scenes import cache as scenes_cache
 from lessons_utils.scenes import furniture, raycaster, rooms
 
 SIZE = (24, 32)
@@ -393,16 +394,16 @@ def test_another_process_renders_the_same(cache, monkeypatch):
     here = rooms.frames("train", 3, *SIZE, progress=False)
     for path in cache.iterdir():
         path.unlink()
-    monkeypatch.setattr(rooms, "_workers", lambda count: 1)
+    monkeypatch.setattr(scenes_cache, "workers", lambda count, few: 1)
     assert equal(rooms.frames("train", 3, *SIZE, progress=False), here)
 
 
 def test_no_process_outlives_an_error(cache, monkeypatch):
-    def fail(path, shard):
+    def fail(self, path, shard):
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(rooms, "_workers", lambda count: 1)
-    monkeypatch.setattr(rooms, "_write_shard", fail)
+    monkeypatch.setattr(scenes_cache, "workers", lambda count, few: 1)
+    monkeypatch.setattr(scenes_cache.Store, "write", fail)
     with pytest.raises(OSError, match="the disk is full") as kept:  # and with it all its frames
         rooms.frames("train", 8, *SIZE, progress=False)
     assert kept.value.__traceback__ is not None
@@ -410,8 +411,8 @@ def test_no_process_outlives_an_error(cache, monkeypatch):
 
 
 def test_one_core_goes_on_where_processes_end_early(cache, monkeypatch, capsys):
-    monkeypatch.setattr(rooms, "_workers", lambda count: 1)
-    monkeypatch.setattr(rooms, "_end_with_parent", partial(os._exit, 1))
+    monkeypatch.setattr(scenes_cache, "workers", lambda count, few: 1)
+    monkeypatch.setattr(scenes_cache, "end_with_parent", partial(os._exit, 1))
     images, _, _ = rooms.frames("train", 2, *SIZE, progress=False)
     assert len(images) == 2
     message = capsys.readouterr().err
@@ -429,13 +430,13 @@ def test_few_frames_need_no_other_process_and_many_few(monkeypatch, by_affinity)
         monkeypatch.setattr(os, "cpu_count", lambda: 64 if by_affinity else count)
 
     let_cores_be(8)
-    assert rooms._workers(rooms.FEW) == 0
-    assert rooms._workers(rooms.FEW + 1) == 2
-    assert rooms._workers(2000) == rooms.MOST_WORKERS == 4
+    assert scenes_cache.workers(200, 200) == 0
+    assert scenes_cache.workers(201, 200) == 2
+    assert scenes_cache.workers(2000, 200) == scenes_cache.MOST_WORKERS == 4
     let_cores_be(2)
-    assert rooms._workers(2000) == 2
+    assert scenes_cache.workers(2000, 200) == 2
     let_cores_be(1)
-    assert rooms._workers(2000) == 0
+    assert scenes_cache.workers(2000, 200) == 0
 
 
 def test_progress_is_shown_only_where_frames_are_rendered(cache, capsys):
