@@ -45,7 +45,7 @@ SPLIT_SIZE = 1_000_000
 OVERSAMPLING = 4
 """Pictures are drawn so many times larger, then shrunk, which makes their edges smooth."""
 
-LARGEST = 1024
+LARGEST = 512
 """Pixels of the largest picture's side."""
 
 # ---- Colours ------------------------------------------------------------------------------------
@@ -70,6 +70,7 @@ FURS: tuple[Colour, ...] = (
     (122, 132, 150),
 )
 EYES: tuple[Colour, ...] = ((146, 196, 84), (236, 196, 72), (104, 178, 210), (196, 140, 60))
+OWL_EYES: tuple[Colour, ...] = ((244, 196, 50), (240, 150, 40), (236, 220, 120))
 PAINTS: tuple[Colour, ...] = (
     (206, 52, 46),
     (44, 96, 180),
@@ -88,6 +89,15 @@ SKIES: tuple[Colour, ...] = ((120, 178, 232), (176, 210, 238), (250, 200, 150), 
 
 def _pick(rng: Generator, options: Sequence) -> Colour:
     return options[int(rng.integers(len(options)))]
+
+
+def _two_paints(rng: Generator) -> tuple[Colour, Colour]:
+    first, second = rng.choice(len(PAINTS), 2, replace=False)
+    return _vary(rng, PAINTS[first]), _vary(rng, PAINTS[second])
+
+
+def _side(rng: Generator) -> int:
+    return 1 if rng.random() < 0.5 else -1
 
 
 def _vary(rng: Generator, colour: Colour, by: int = 18) -> Colour:
@@ -196,6 +206,11 @@ class Pencil:
         flat = (np.asarray(points) @ self._axes + self._origin).ravel().tolist()
         self._canvas.line(flat, colour, self._pixels(width), "curve" if len(flat) > 4 else None)
 
+    def strokes(self, ends: NDArray, colour: Colour, width: float) -> None:
+        """Draw straight lines that do not touch: (N, 2, 2), the two ends of each."""
+        for flat in (ends @ self._axes + self._origin).reshape(-1, 4).tolist():
+            self._canvas.line(flat, colour, self._pixels(width))
+
     def curve(self, points: Sequence[Point], colour: Colour, width: float = 0.05) -> None:
         """Draw a smooth open curve through points."""
         ends = np.asarray([points[0], *points, points[-1]])
@@ -213,6 +228,9 @@ def _symmetric(half: Sequence[Point]) -> list[Point]:
 
 # ---- Animals ------------------------------------------------------------------------------------
 # In units of the head: it reaches from about -1 to 1, what lies below 1 is the chest.
+
+WINKS = 0.12
+"""Share of the animals that wink."""
 
 
 @dataclass(frozen=True)
@@ -240,12 +258,12 @@ def _coat(rng: Generator) -> Coat:
 
 def _fluff(pencil: Pencil, rng: Generator, coat: Coat, high: float = 0.9) -> None:
     """Draw single hairs, from the middle of the face outwards."""
-    turn, far = rng.uniform(0, 2 * math.pi, 44), np.sqrt(rng.uniform(0.1, 0.72, 44))
+    turn, far = rng.uniform(0, 2 * math.pi, 36), np.sqrt(rng.uniform(0.1, 0.72, 36))
     roots = np.stack([np.cos(turn), np.sin(turn)], axis=1) * far[:, None] * (0.9, high)
-    tips = roots * rng.uniform(1.1, 1.22, (44, 1)) + (0, 0.03)
-    shades = _blend(coat.fur, coat.light, 0.35), _blend(coat.fur, coat.dark, 0.3)
-    for number, hair in enumerate(np.stack([roots, tips], axis=1)):
-        pencil.line(hair, shades[number % 2], 0.035)
+    tips = roots * rng.uniform(1.1, 1.22, (36, 1)) + (0, 0.03)
+    hairs = np.stack([roots, tips], axis=1)
+    pencil.strokes(hairs[:18], _blend(coat.fur, coat.light, 0.35), 0.035)
+    pencil.strokes(hairs[18:], _blend(coat.fur, coat.dark, 0.3), 0.035)
 
 
 def _chest(pencil: Pencil, rng: Generator, coat: Coat) -> None:
@@ -255,11 +273,22 @@ def _chest(pencil: Pencil, rng: Generator, coat: Coat) -> None:
         pencil.blob(_symmetric([(0, 0.7), (0.4, 0.95), (0.38, 1.5), (0, 2.1)]), coat.light)
 
 
-def _round_eyes(face: Pencil, apart: float, y: float, size: float, tall: float = 1.0) -> None:
-    """Draw dark eyes, with the light in each on the same side."""
+def _round_eyes(
+    face: Pencil, rng: Generator, coat: Coat, apart: float, y: float, size: float
+) -> None:
+    """Draw dark eyes, with the light in each on the same side; some animals wink."""
+    wink = _side(rng) if rng.random() < WINKS else 0
     for side in (-1, 1):
-        face.oval(side * apart, y, size, size * tall, BLACK)
-        face.oval(side * apart - size * 0.3, y - size * 0.35, size * 0.36, size * 0.36, WHITE)
+        eye = face.moved(side * apart, y)
+        if side == wink:
+            _closed_eye(eye, coat, size)
+            continue
+        eye.oval(0, 0, size, size * 1.2, BLACK)
+        eye.oval(-size * 0.3, -size * 0.4, size * 0.36, size * 0.36, WHITE)
+
+
+def _closed_eye(eye: Pencil, coat: Coat, size: float) -> None:
+    eye.curve([(-size, size * 0.2), (0, -size * 0.5), (size, size * 0.2)], coat.edge, 0.07)
 
 
 def _whiskers(face: Pencil, coat: Coat, y: float, length: float) -> None:
@@ -278,6 +307,8 @@ def _mouth(face: Pencil, coat: Coat, y: float, wide: float) -> None:
 
 def _cat(head: Pencil, face: Pencil, rng: Generator, coat: Coat) -> None:
     _chest(head, rng, coat)
+    if rng.random() < 0.25:
+        _bow_tie(head.moved(0, 1.16), _vary(rng, _pick(rng, PAINTS)))
     tip = rng.uniform(1.3, 1.55)
     for half in head.halves():
         half.shape([(0.16, -0.72), (0.78, -tip), (1.0, -0.1)], coat.fur, coat.edge)
@@ -285,36 +316,48 @@ def _cat(head: Pencil, face: Pencil, rng: Generator, coat: Coat) -> None:
     outline = [(0, -0.84), (0.5, -0.78), (0.88, -0.36), (1.06, 0.22), (0.76, 0.68), (0.3, 0.86)]
     head.blob(_symmetric([*outline, (0, 0.88)]), coat.fur, coat.edge)
     _fluff(head, rng, coat)
-    _cat_markings(face, rng, coat)
+    _cat_markings(head, rng, coat)
     for half in face.halves():
         half.oval(0.19, 0.46, 0.27, 0.22, coat.light)
-    iris, slit = _pick(rng, EYES), rng.uniform(0.05, 0.13)
-    for side in (-1, 1):
-        face.oval(side * 0.43, -0.08, 0.25, 0.22, iris, coat.edge)
-        face.oval(side * 0.43, -0.08, slit, 0.2, BLACK)
-        face.oval(side * 0.43 - 0.09, -0.16, 0.06, 0.06, WHITE)
+    _cat_eyes(face, rng, coat)
     face.blob([(-0.15, 0.24), (0.15, 0.24), (0, 0.4)], NOSE)
     _mouth(face, coat, 0.5, 0.3)
     _whiskers(face, coat, 0.46, rng.uniform(0.85, 1.1))
 
 
-def _cat_markings(face: Pencil, rng: Generator, coat: Coat) -> None:
+def _bow_tie(pencil: Pencil, cloth: Colour) -> None:
+    edge = _blend(cloth, BLACK, 0.6)
+    for half in pencil.halves():
+        half.shape([(0.04, 0), (0.52, -0.26), (0.52, 0.26)], cloth, edge)
+    pencil.oval(0, 0, 0.13, 0.13, _blend(cloth, WHITE, 0.2), edge)
+
+
+def _cat_eyes(face: Pencil, rng: Generator, coat: Coat) -> None:
+    iris, slit = _pick(rng, EYES), rng.uniform(0.05, 0.13)
+    wink = _side(rng) if rng.random() < WINKS else 0
+    for side in (-1, 1):
+        eye = face.moved(side * 0.43, -0.08)
+        if side == wink:
+            _closed_eye(eye, coat, 0.22)
+            continue
+        eye.oval(0, 0, 0.25, 0.22, iris, coat.edge)
+        eye.oval(0, 0, slit, 0.2, BLACK)
+        eye.oval(-0.09, -0.08, 0.06, 0.06, WHITE)
+
+
+def _cat_markings(head: Pencil, rng: Generator, coat: Coat) -> None:
     """Stripe the cat, give it a white blaze or a patch, or none of it."""
     style = rng.random()
     if style < 0.45:
         for x in (-0.24, 0.0, 0.24):
-            face.line([(x, -0.82), (x * 0.7, -0.42)], coat.dark, 0.11)
-        for half in face.halves():
+            head.line([(x, -0.82), (x * 0.7, -0.42)], coat.dark, 0.11)
+        for half in head.halves():
             half.line([(0.98, 0.1), (0.68, 0.16)], coat.dark, 0.09)
             half.line([(0.94, 0.36), (0.66, 0.34)], coat.dark, 0.09)
     elif style < 0.65:
-        face.blob([(0, -0.7), (0.16, 0.1), (0.4, 0.6), (-0.4, 0.6), (-0.16, 0.1)], coat.light)
+        head.blob([(0, -0.7), (0.16, 0.1), (0.4, 0.6), (-0.4, 0.6), (-0.16, 0.1)], coat.light)
     elif style < 0.8:
-        face.moved(mirror=_side(rng)).oval(0.45, -0.12, 0.42, 0.46, coat.dark)
-
-
-def _side(rng: Generator) -> int:
-    return 1 if rng.random() < 0.5 else -1
+        head.moved(mirror=_side(rng)).oval(0.45, -0.12, 0.42, 0.46, coat.dark)
 
 
 def _dog(head: Pencil, face: Pencil, rng: Generator, coat: Coat) -> None:
@@ -329,7 +372,7 @@ def _dog(head: Pencil, face: Pencil, rng: Generator, coat: Coat) -> None:
     if rng.random() < 0.4:
         face.moved(mirror=_side(rng)).oval(0.4, -0.18, 0.34, 0.4, coat.dark)
     _muzzle_of_dog(face, rng, coat)
-    _round_eyes(face, 0.38, -0.14, rng.uniform(0.12, 0.16), 1.15)
+    _round_eyes(face, rng, coat, 0.38, -0.14, rng.uniform(0.12, 0.16))
     for half in face.halves():
         half.curve([(0.24, -0.42), (0.4, -0.5), (0.54, -0.4)], coat.dark, 0.07)
     long = rng.uniform(0.45, 0.85)
@@ -352,9 +395,12 @@ def _muzzle_of_dog(face: Pencil, rng: Generator, coat: Coat) -> None:
 
 def _rabbit(head: Pencil, face: Pencil, rng: Generator, coat: Coat) -> None:
     _chest(head, rng, coat)
-    long, spread = rng.uniform(1.2, 1.55), rng.uniform(4, 22)
-    for half in head.halves():
-        ear = half.moved(0.4, -0.6, tilt=spread + rng.uniform(-5, 5))
+    long, spread = rng.uniform(1.2, 1.55), rng.uniform(4, 24)
+    flops = rng.random() < 0.25
+    for half in head.moved(mirror=_side(rng)).halves():
+        tilt = 62 if flops else spread + rng.uniform(-6, 6)
+        flops = False  # one at most
+        ear = half.moved(0.4, -0.6, tilt=tilt)
         middle = -long / 2
         ear.oval(0, middle, 0.27, long / 2 + 0.15, coat.fur, coat.edge)
         ear.oval(0, middle, 0.14, long / 2 - 0.05, PINK)
@@ -368,7 +414,7 @@ def _rabbit(head: Pencil, face: Pencil, rng: Generator, coat: Coat) -> None:
     for half in face.halves():
         half.oval(0.22, 0.42, 0.27, 0.21, coat.light)
         half.oval(0.68, 0.3, 0.14, 0.1, _blend(coat.fur, PINK, 0.7))
-    _round_eyes(face, 0.46, -0.12, rng.uniform(0.14, 0.18), 1.35)
+    _round_eyes(face, rng, coat, 0.46, -0.12, rng.uniform(0.15, 0.19))
     face.blob([(-0.13, 0.2), (0.13, 0.2), (0, 0.36)], NOSE)
     face.line([(0, 0.34), (0, 0.5)], coat.edge, 0.05)
 
@@ -382,10 +428,11 @@ def _mouse(head: Pencil, face: Pencil, rng: Generator, coat: Coat) -> None:
     outline = [(0, -0.8), (0.54, -0.68), (0.84, -0.14), (0.66, 0.4), (0.34, 0.8)]
     head.blob(_symmetric([*outline, (0, 1.0)]), coat.fur, coat.edge)
     _fluff(head, rng, coat, 0.7)
-    face.blob(_symmetric([(0, 0.3), (0.32, 0.5), (0.24, 0.84), (0, 0.96)]), coat.light)
-    _whiskers(face, coat, 0.62, rng.uniform(0.8, 1.05))
-    _round_eyes(face, 0.37, 0.02, rng.uniform(0.13, 0.17), 1.15)
-    face.oval(0, 0.9, 0.19, 0.15, NOSE, coat.edge)
+    face.blob(_symmetric([(0, 0.34), (0.36, 0.54), (0.24, 0.86), (0, 0.94)]), coat.light)
+    _whiskers(face, coat, 0.6, rng.uniform(0.75, 1.0))
+    _round_eyes(face, rng, coat, 0.37, 0.02, rng.uniform(0.13, 0.17))
+    face.oval(0, 0.8, 0.15, 0.12, NOSE, coat.edge)
+    face.oval(-0.05, 0.76, 0.05, 0.03, WHITE)
 
 
 def _owl(head: Pencil, face: Pencil, rng: Generator, coat: Coat) -> None:
@@ -402,10 +449,7 @@ def _owl(head: Pencil, face: Pencil, rng: Generator, coat: Coat) -> None:
     for half in head.halves():
         wing = [(0.84, 0.36), (1.16, 0.9), (1.14, 1.7), (0.86, 2.2), (0.64, 1.3)]
         half.blob(wing, coat.dark, coat.edge)
-    iris, size = (
-        _pick(rng, ((244, 196, 50), (240, 150, 40), (236, 220, 120))),
-        rng.uniform(0.28, 0.34),
-    )
+    iris, size = _pick(rng, OWL_EYES), rng.uniform(0.28, 0.34)
     for side in (-1, 1):
         face.oval(side * 0.44, -0.16, 0.52, 0.52, coat.light, coat.dark)
     for side in (-1, 1):
@@ -414,7 +458,11 @@ def _owl(head: Pencil, face: Pencil, rng: Generator, coat: Coat) -> None:
         face.oval(side * 0.44 - 0.08, -0.26, 0.07, 0.07, WHITE)
     face.blob([(-0.15, 0.06), (0.15, 0.06), (0, 0.46)], (232, 164, 52), coat.edge)
     for half in face.halves():
-        half.shape([(0.02, -0.4), (0.9, -0.9), (0.86, -0.66), (0.04, -0.18)], coat.dark, None)
+        half.shape(
+            [(0.0, -0.42), (0.46, -0.74), (0.98, -0.78), (0.5, -0.6), (0.04, -0.22)],
+            coat.dark,
+            None,
+        )
 
 
 def _bear(head: Pencil, face: Pencil, rng: Generator, coat: Coat) -> None:
@@ -428,7 +476,7 @@ def _bear(head: Pencil, face: Pencil, rng: Generator, coat: Coat) -> None:
     face.oval(0, 0.26, 0.2, 0.14, BLACK)
     face.oval(-0.06, 0.22, 0.06, 0.04, (150, 146, 150))
     _mouth(face, coat, 0.5, 0.24)
-    _round_eyes(face, 0.38, -0.12, rng.uniform(0.1, 0.13))
+    _round_eyes(face, rng, coat, 0.38, -0.12, rng.uniform(0.1, 0.13))
 
 
 _HEADS = {
@@ -445,9 +493,9 @@ _HEADS = {
 def _draw_animal(pencil: Pencil, rng: Generator, kind: str) -> None:
     draw_head, y, size = _HEADS[kind]
     posed = pencil.moved(
-        rng.uniform(-0.14, 0.14), y + rng.uniform(-0.06, 0.12), size * rng.uniform(0.84, 1.12)
+        rng.uniform(-0.14, 0.14), y + rng.uniform(-0.06, 0.12), size * rng.uniform(0.8, 1.14)
     )
-    head = posed.moved(tilt=rng.uniform(-16, 16))
+    head = posed.moved(tilt=rng.uniform(-20, 20))
     face = head.moved(rng.uniform(-0.12, 0.12), rng.uniform(-0.06, 0.08))  # looks that way
     draw_head(head, face, rng, _coat(rng))
 
@@ -478,7 +526,7 @@ def _car(pencil: Pencil, rng: Generator) -> None:
 
 
 def _house(pencil: Pencil, rng: Generator) -> None:
-    wall, roof = _vary(rng, _pick(rng, PAINTS)), _vary(rng, _pick(rng, PAINTS))
+    wall, roof = _two_paints(rng)
     edge, wide = _blend(wall, BLACK, 0.65), rng.uniform(0.52, 0.66)
     pencil.shape([(0.26, -0.25), (0.26, -0.8), (0.44, -0.8), (0.44, -0.2)], roof, edge)
     pencil.shape([(-wide, -0.1), (wide, -0.1), (wide, 0.76), (-wide, 0.76)], wall, edge)
@@ -515,7 +563,7 @@ def _tree(pencil: Pencil, rng: Generator) -> None:
 
 
 def _fish(pencil: Pencil, rng: Generator) -> None:
-    paint, fin = _vary(rng, _pick(rng, PAINTS)), _vary(rng, _pick(rng, PAINTS))
+    paint, fin = _two_paints(rng)
     edge, high = _blend(paint, BLACK, 0.65), rng.uniform(0.34, 0.5)
     tail = [(0.4, 0.0), (0.88, -0.42), (0.76, 0.0), (0.88, 0.42)]
     pencil.shape(tail, fin, edge)
@@ -542,15 +590,15 @@ def _fish(pencil: Pencil, rng: Generator) -> None:
 
 
 def _cup(pencil: Pencil, rng: Generator) -> None:
-    paint = _vary(rng, _pick(rng, PAINTS))
-    edge, band = _blend(paint, BLACK, 0.6), _pick(rng, PAINTS)
+    paint, band = _two_paints(rng)
+    edge = _blend(paint, BLACK, 0.6)
     pencil.oval(0, 0.66, 0.84, 0.18, _blend(paint, BLACK, 0.12), edge)
     handle = pencil.moved(mirror=_side(rng))
     handle.curve([(0.44, -0.08), (0.78, -0.1), (0.78, 0.28), (0.4, 0.36)], edge, 0.2)
     handle.curve([(0.44, -0.08), (0.78, -0.1), (0.78, 0.28), (0.4, 0.36)], paint, 0.12)
-    body = [(0.54, -0.24), (0.52, 0.2), (0.34, 0.62), (0, 0.68)]
+    body = [(0.54, -0.24), (0.54, 0.06), (0.5, 0.28), (0.42, 0.48), (0.28, 0.62), (0, 0.68)]
     pencil.shape(_symmetric([(0, -0.24), *body]), paint, edge)
-    pencil.shape([(-0.5, 0.06), (0.5, 0.06), (0.48, 0.2), (-0.48, 0.2)], band, None)
+    pencil.shape([(-0.52, 0.04), (0.52, 0.04), (0.49, 0.2), (-0.49, 0.2)], band, None)
     pencil.oval(0, -0.24, 0.54, 0.15, _blend(paint, WHITE, 0.4), edge)
     pencil.oval(0, -0.22, 0.45, 0.1, (92, 58, 36))
     steam = rng.uniform(0.05, 0.12)
@@ -560,7 +608,7 @@ def _cup(pencil: Pencil, rng: Generator) -> None:
 
 
 def _ball(pencil: Pencil, rng: Generator) -> None:
-    paint, other = _vary(rng, _pick(rng, PAINTS)), _vary(rng, _pick(rng, PAINTS))
+    paint, other = _two_paints(rng)
     edge = _blend(paint, BLACK, 0.65)
     pencil.oval(0.05, 0.66, 0.6, 0.1, (60, 60, 62))
     ball = pencil.moved(tilt=rng.uniform(0, 360))
@@ -724,7 +772,7 @@ def draw(kind: str, seed: int, size: int = 32) -> Tensor:
     Args:
         kind: one of `ANIMALS`, `NEAR`, `THINGS`.
         seed: makes the picture, 0 or more. Seeds below 3,000,000 are those of `images`.
-        size: of a side in pixels, from 8 to 1024. Another size gives the same drawing, only the
+        size: of a side in pixels, from 8 to 512. Another size gives the same drawing, only the
             noise differs.
 
     Returns:
