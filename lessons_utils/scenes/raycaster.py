@@ -1054,7 +1054,7 @@ def _sunny(scene: Scene, sun: Sun, hits: Hits, surface: _Surface) -> Array:
     lit, shapes = lit[chosen], scene.shapes
     starts = [axis.reshape(tiles)[chosen] for axis in _lifted(surface)]
     rays = [np.full(lit.shape, axis, _F) for axis in towards]
-    touched = _meeting(shapes, starts, rays, lit) & shapes.shadow
+    touched = _before_sun(shapes, starts, towards, lit) & shapes.shadow
     with np.errstate(over="ignore", invalid="ignore"):
         _, blocker = _first_hits(shapes, starts, rays, touched)
     strength.reshape(tiles)[chosen] *= blocker < 0
@@ -1065,6 +1065,32 @@ def _lifted(surface: _Surface) -> list[Array]:
     """Return points just above the surface, where rays may start that leave it."""
     pairs = zip(surface.position, surface.normal, strict=True)
     return [axis + _F(LIFT) * normal for axis, normal in pairs]
+
+
+def _before_sun(
+    shapes: _Shapes, starts: list[Array], towards: Array, wanted: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Return (tiles, shapes): True where a shape may throw the sun's shadow on a tile.
+
+    Seen along the sun's rays, tiles and shapes lie in rectangles; no shadow where they part.
+    """
+    across = np.array([towards[2], 0, -towards[0]], _F) / (np.hypot(*towards[[0, 2]]) + _TINY)
+    if not across.any():  # the sun is in the zenith
+        across = np.array([1, 0, 0], _F)
+    corners = shapes.corners()
+    ball = shapes.kind == SPHERE
+    touched = np.broadcast_to(True, (len(wanted), len(ball)))
+    for axis in (across, np.cross(towards, across), towards):
+        middle, radius = shapes.centre @ axis, shapes.half[:, 0] + _F(1e-3)
+        along = corners @ axis
+        low = np.where(ball, middle - radius, along.min(axis=1) - _F(1e-3))
+        high = np.where(ball, middle + radius, along.max(axis=1) + _F(1e-3))
+        start = sum(a * part for a, part in zip(starts, axis, strict=True))
+        first = np.where(wanted, start, np.inf).min(axis=1)[:, None]
+        touched = touched & (high >= first)
+        if axis is not towards:
+            touched = touched & (low <= np.where(wanted, start, -np.inf).max(axis=1)[:, None])
+    return touched | (shapes.kind == PLANE)
 
 
 def _meeting(

@@ -552,7 +552,7 @@ def _add_background(scene: Scene, rng: Generator) -> None:
             high, green = rng.uniform(5, 10), models.leaves(rng)
             green = Material(green.texture, green.tint, 9.0)
             x, lean = side * rng.uniform(38, 52), (2.5, 3.0, 3.0)
-            scene.hip((x, -high / 2, z), (12, high, 39), 0.0, lean, green, thing)
+            scene.hip((x, -high / 2, z), (12, high, 39), 0.0, lean, green, thing, shadow=False)
     x = -48.0
     while x < 48:
         wide = rng.uniform(10, 22)
@@ -563,7 +563,7 @@ def _add_background(scene: Scene, rng: Generator) -> None:
         else:
             high, green = rng.uniform(7, 13), models.leaves(rng)
             green = Material(green.texture, green.tint, 8.0)
-            scene.hip((middle, -high / 2, z), (wide, high, 12), 0.0, (3, 3, 3), green, thing)
+            scene.hip((middle, -high / 2, z), (wide, high, 12), 0.0, (3, 3, 3), green, thing, shadow=False)
         x += wide
 
 

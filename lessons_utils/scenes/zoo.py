@@ -3,8 +3,8 @@
 Five animals to tell apart, a bear on which no network is trained, and things of which a network has
 never heard. Every picture is drawn from a kind and a seed alone: pose, fur, markings, background,
 light and noise differ. `draw` gives one picture, large ones for showing too; `images` gives many
-with labels. They are cartoons, and easier to tell apart than photographs: a small network learns
-them in seconds.
+with labels: 1.5 ms each at 32 pixels, on one busy core. They are cartoons, and easier to tell apart
+than photographs: a small network learns them in seconds.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from __future__ import annotations
 import functools
 import math
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import skimage.data
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageOps
 from torch import Tensor
 
+from lessons_utils.scenes.pencil import CIRCLE, Colour, Pencil, blend, clipped, symmetric
+
 Generator = np.random.Generator
-Colour = tuple[int, int, int]
-Point = tuple[float, float]
 
 VERSION = 1
 """Raised whenever the same kind and seed give another picture."""
@@ -87,7 +87,7 @@ GREENS: tuple[Colour, ...] = ((58, 132, 62), (92, 158, 62), (44, 108, 72), (132,
 SKIES: tuple[Colour, ...] = ((120, 178, 232), (176, 210, 238), (250, 200, 150), (66, 84, 140))
 
 
-def _pick(rng: Generator, options: Sequence) -> Colour:
+def _pick(rng: Generator, options: Sequence[Colour]) -> Colour:
     return options[int(rng.integers(len(options)))]
 
 
@@ -102,128 +102,7 @@ def _side(rng: Generator) -> int:
 
 def _vary(rng: Generator, colour: Colour, by: int = 18) -> Colour:
     """Return a colour changed by up to `by` levels in each channel."""
-    return _clipped(value + rng.integers(-by, by + 1) for value in colour)
-
-
-def _blend(colour: Colour, other: Colour, share: float) -> Colour:
-    """Return a colour with a share of another one in it."""
-    return _clipped(a + (b - a) * share for a, b in zip(colour, other, strict=True))
-
-
-def _clipped(values: Iterator[float]) -> Colour:
-    red, green, blue = (min(max(int(value), 0), 255) for value in values)
-    return red, green, blue
-
-
-# ---- The pencil ---------------------------------------------------------------------------------
-
-_TURN = np.linspace(0, 2 * math.pi, 36, endpoint=False)
-_CIRCLE = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1)
-_STEPS = np.linspace(0, 1, 6, endpoint=False)[:, None]
-_CATMULL_ROM = (
-    np.concatenate(
-        [
-            -_STEPS + 2 * _STEPS**2 - _STEPS**3,
-            2 - 5 * _STEPS**2 + 3 * _STEPS**3,
-            _STEPS + 4 * _STEPS**2 - 3 * _STEPS**3,
-            -(_STEPS**2) + _STEPS**3,
-        ],
-        axis=1,
-    )
-    / 2
-)
-"""(6, 4): four points in a row -> six points of a smooth curve between the middle two."""
-
-
-class Pencil:
-    """Draws on a picture, in units of its own: x to the right, y down, (0, 0) its own place.
-
-    Args:
-        canvas: is drawn on. The first pencil's place is its middle, its unit half the side.
-
-    """
-
-    EDGE = 0.05
-    """Width of a shape's edge."""
-
-    def __init__(self, canvas: Image.Image) -> None:
-        half = canvas.width / 2
-        self._canvas = ImageDraw.Draw(canvas)
-        self._origin = np.array([half, half])
-        self._axes = np.eye(2) * half
-
-    def moved(
-        self, x: float = 0.0, y: float = 0.0, scale: float = 1.0, tilt: float = 0.0, mirror: int = 1
-    ) -> Pencil:
-        """Return a pencil whose place is (x, y) of this one.
-
-        Args:
-            x: of the place.
-            y: of the place.
-            scale: its unit in this one's.
-            tilt: by how many degrees it is turned clockwise.
-            mirror: -1 where its x points to the left.
-        """
-        cos, sin = math.cos(math.radians(tilt)), math.sin(math.radians(tilt))
-        turn = np.array([[cos, sin], [-sin, cos]]) * scale * np.array([[mirror], [1]])
-        pencil = object.__new__(Pencil)
-        pencil._canvas = self._canvas
-        pencil._origin = self._origin + np.array([x, y]) @ self._axes
-        pencil._axes = turn @ self._axes
-        return pencil
-
-    def halves(self) -> tuple[Pencil, Pencil]:
-        """Return pencils for the right half, and for the left one in a mirror."""
-        return self, self.moved(mirror=-1)
-
-    def shape(self, points: Sequence[Point] | NDArray, fill: Colour, edge: Colour | None) -> None:
-        """Draw a polygon."""
-        flat = (np.asarray(points) @ self._axes + self._origin).ravel().tolist()
-        self._canvas.polygon(flat, fill)
-        if edge:
-            self._canvas.line(flat + flat[:4], edge, self._pixels(self.EDGE), "curve")
-
-    def blob(self, points: Sequence[Point], fill: Colour, edge: Colour | None = None) -> None:
-        """Draw a smooth closed curve through points."""
-        corners = np.asarray(points)
-        four = corners[(np.arange(len(corners))[:, None] + np.arange(-1, 3)) % len(corners)]
-        self.shape((_CATMULL_ROM @ four).reshape(-1, 2), fill, edge)
-
-    def oval(
-        self,
-        x: float,
-        y: float,
-        wide: float,
-        high: float,
-        fill: Colour,
-        edge: Colour | None = None,
-    ) -> None:
-        """Draw an ellipse of half axes `wide` and `high`."""
-        self.shape(_CIRCLE * (wide, high) + (x, y), fill, edge)
-
-    def line(self, points: Sequence[Point] | NDArray, colour: Colour, width: float = 0.05) -> None:
-        """Draw straight lines from point to point."""
-        flat = (np.asarray(points) @ self._axes + self._origin).ravel().tolist()
-        self._canvas.line(flat, colour, self._pixels(width), "curve" if len(flat) > 4 else None)
-
-    def strokes(self, ends: NDArray, colour: Colour, width: float) -> None:
-        """Draw straight lines that do not touch: (N, 2, 2), the two ends of each."""
-        for flat in (ends @ self._axes + self._origin).reshape(-1, 4).tolist():
-            self._canvas.line(flat, colour, self._pixels(width))
-
-    def curve(self, points: Sequence[Point], colour: Colour, width: float = 0.05) -> None:
-        """Draw a smooth open curve through points."""
-        ends = np.asarray([points[0], *points, points[-1]])
-        four = ends[np.arange(len(points) - 1)[:, None] + np.arange(4)]
-        self.line([*(_CATMULL_ROM @ four).reshape(-1, 2), ends[-1]], colour, width)
-
-    def _pixels(self, width: float) -> int:
-        return max(1, round(width * math.hypot(*self._axes[0])))
-
-
-def _symmetric(half: Sequence[Point]) -> list[Point]:
-    """Return a closed outline from its right half, from top to bottom."""
-    return [*half, *((-x, y) for x, y in reversed(half) if x)]
+    return clipped(value + rng.integers(-by, by + 1) for value in colour)
 
 
 # ---- Animals ------------------------------------------------------------------------------------
@@ -249,10 +128,10 @@ def _coat(rng: Generator) -> Coat:
     is_dark = sum(fur) < 300
     return Coat(
         fur=fur,
-        dark=_blend(fur, BLACK, rng.uniform(0.3, 0.5)),
-        light=_blend(fur, WHITE, rng.uniform(0.5, 0.85)),
-        edge=_blend(fur, BLACK, 0.72),
-        whiskers=_blend(fur, WHITE, 0.8) if is_dark else _blend(fur, BLACK, 0.8),
+        dark=blend(fur, BLACK, rng.uniform(0.3, 0.5)),
+        light=blend(fur, WHITE, rng.uniform(0.5, 0.85)),
+        edge=blend(fur, BLACK, 0.72),
+        whiskers=blend(fur, WHITE, 0.8) if is_dark else blend(fur, BLACK, 0.8),
     )
 
 
@@ -262,15 +141,15 @@ def _fluff(pencil: Pencil, rng: Generator, coat: Coat, high: float = 0.9) -> Non
     roots = np.stack([np.cos(turn), np.sin(turn)], axis=1) * far[:, None] * (0.9, high)
     tips = roots * rng.uniform(1.1, 1.22, (36, 1)) + (0, 0.03)
     hairs = np.stack([roots, tips], axis=1)
-    pencil.strokes(hairs[:18], _blend(coat.fur, coat.light, 0.35), 0.035)
-    pencil.strokes(hairs[18:], _blend(coat.fur, coat.dark, 0.3), 0.035)
+    pencil.strokes(hairs[:18], blend(coat.fur, coat.light, 0.35), 0.035)
+    pencil.strokes(hairs[18:], blend(coat.fur, coat.dark, 0.3), 0.035)
 
 
 def _chest(pencil: Pencil, rng: Generator, coat: Coat) -> None:
     outline = [(0, 0.3), (0.5, 0.55), (0.88, 1.1), (1.05, 1.7), (1.1, 2.6), (0, 2.8)]
-    pencil.blob(_symmetric(outline), _blend(coat.fur, coat.dark, 0.25), coat.edge)
+    pencil.blob(symmetric(outline), blend(coat.fur, coat.dark, 0.25), coat.edge)
     if rng.random() < 0.6:
-        pencil.blob(_symmetric([(0, 0.7), (0.4, 0.95), (0.38, 1.5), (0, 2.1)]), coat.light)
+        pencil.blob(symmetric([(0, 0.7), (0.4, 0.95), (0.38, 1.5), (0, 2.1)]), coat.light)
 
 
 def _round_eyes(
@@ -312,9 +191,9 @@ def _cat(head: Pencil, face: Pencil, rng: Generator, coat: Coat) -> None:
     tip = rng.uniform(1.3, 1.55)
     for half in head.halves():
         half.shape([(0.16, -0.72), (0.78, -tip), (1.0, -0.1)], coat.fur, coat.edge)
-        half.shape([(0.42, -0.74), (0.75, -tip + 0.28), (0.88, -0.36)], PINK, None)
+        half.shape([(0.42, -0.74), (0.75, -tip + 0.28), (0.88, -0.36)], PINK)
     outline = [(0, -0.84), (0.5, -0.78), (0.88, -0.36), (1.06, 0.22), (0.76, 0.68), (0.3, 0.86)]
-    head.blob(_symmetric([*outline, (0, 0.88)]), coat.fur, coat.edge)
+    head.blob(symmetric([*outline, (0, 0.88)]), coat.fur, coat.edge)
     _fluff(head, rng, coat)
     _cat_markings(head, rng, coat)
     for half in face.halves():
@@ -326,10 +205,10 @@ def _cat(head: Pencil, face: Pencil, rng: Generator, coat: Coat) -> None:
 
 
 def _bow_tie(pencil: Pencil, cloth: Colour) -> None:
-    edge = _blend(cloth, BLACK, 0.6)
+    edge = blend(cloth, BLACK, 0.6)
     for half in pencil.halves():
         half.shape([(0.04, 0), (0.52, -0.26), (0.52, 0.26)], cloth, edge)
-    pencil.oval(0, 0, 0.13, 0.13, _blend(cloth, WHITE, 0.2), edge)
+    pencil.oval(0, 0, 0.13, 0.13, blend(cloth, WHITE, 0.2), edge)
 
 
 def _cat_eyes(face: Pencil, rng: Generator, coat: Coat) -> None:
@@ -367,7 +246,7 @@ def _dog(head: Pencil, face: Pencil, rng: Generator, coat: Coat) -> None:
         head.curve([(-0.78, 0.9), (-0.4, 1.2), (0.4, 1.2), (0.78, 0.9)], collar, 0.24)
         head.oval(0, 1.36, 0.15, 0.15, (240, 200, 80), coat.edge)
     outline = [(0, -0.88), (0.5, -0.8), (0.84, -0.36), (0.84, 0.16), (0.62, 0.66), (0.36, 0.96)]
-    head.blob(_symmetric([*outline, (0, 1.02)]), coat.fur, coat.edge)
+    head.blob(symmetric([*outline, (0, 1.02)]), coat.fur, coat.edge)
     _fluff(head, rng, coat)
     if rng.random() < 0.4:
         face.moved(mirror=_side(rng)).oval(0.4, -0.18, 0.34, 0.4, coat.dark)
@@ -387,7 +266,7 @@ def _muzzle_of_dog(face: Pencil, rng: Generator, coat: Coat) -> None:
     if rng.random() < 0.6:
         tongue = [(-0.16, 0.7), (0.16, 0.7), (0.18, 1.0), (0, 1.16), (-0.18, 1.0)]
         face.blob(tongue, TONGUE, coat.edge)
-    face.blob(_symmetric([(0, 0.1), (0.34, 0.2), (0.52, 0.52), (0.34, 0.8), (0, 0.8)]), coat.light)
+    face.blob(symmetric([(0, 0.1), (0.34, 0.2), (0.52, 0.52), (0.34, 0.8), (0, 0.8)]), coat.light)
     face.oval(0, 0.26, 0.25, 0.19, BLACK)
     face.oval(-0.08, 0.2, 0.08, 0.05, (150, 146, 150))
     _mouth(face, coat, 0.6, 0.36)
@@ -405,7 +284,7 @@ def _rabbit(head: Pencil, face: Pencil, rng: Generator, coat: Coat) -> None:
         ear.oval(0, middle, 0.27, long / 2 + 0.15, coat.fur, coat.edge)
         ear.oval(0, middle, 0.14, long / 2 - 0.05, PINK)
     outline = [(0, -0.84), (0.48, -0.72), (0.78, -0.16), (0.98, 0.36), (0.72, 0.8), (0.3, 0.92)]
-    head.blob(_symmetric([*outline, (0, 0.94)]), coat.fur, coat.edge)
+    head.blob(symmetric([*outline, (0, 0.94)]), coat.fur, coat.edge)
     _fluff(head, rng, coat)
     if rng.random() < 0.4:
         face.blob([(0, -0.76), (0.12, -0.1), (0.3, 0.4), (-0.3, 0.4), (-0.12, -0.1)], coat.light)
@@ -413,7 +292,7 @@ def _rabbit(head: Pencil, face: Pencil, rng: Generator, coat: Coat) -> None:
     face.line([(0, 0.55), (0, 0.82)], coat.edge, 0.03)
     for half in face.halves():
         half.oval(0.22, 0.42, 0.27, 0.21, coat.light)
-        half.oval(0.68, 0.3, 0.14, 0.1, _blend(coat.fur, PINK, 0.7))
+        half.oval(0.68, 0.3, 0.14, 0.1, blend(coat.fur, PINK, 0.7))
     _round_eyes(face, rng, coat, 0.46, -0.12, rng.uniform(0.15, 0.19))
     face.blob([(-0.13, 0.2), (0.13, 0.2), (0, 0.36)], NOSE)
     face.line([(0, 0.34), (0, 0.5)], coat.edge, 0.05)
@@ -426,9 +305,9 @@ def _mouse(head: Pencil, face: Pencil, rng: Generator, coat: Coat) -> None:
         half.oval(0.94, -0.72, big, big, coat.fur, coat.edge)
         half.oval(0.96, -0.7, big * 0.7, big * 0.7, PINK)
     outline = [(0, -0.8), (0.54, -0.68), (0.84, -0.14), (0.66, 0.4), (0.34, 0.8)]
-    head.blob(_symmetric([*outline, (0, 1.0)]), coat.fur, coat.edge)
+    head.blob(symmetric([*outline, (0, 1.0)]), coat.fur, coat.edge)
     _fluff(head, rng, coat, 0.7)
-    face.blob(_symmetric([(0, 0.34), (0.36, 0.54), (0.24, 0.86), (0, 0.94)]), coat.light)
+    face.blob(symmetric([(0, 0.34), (0.36, 0.54), (0.24, 0.86), (0, 0.94)]), coat.light)
     _whiskers(face, coat, 0.6, rng.uniform(0.75, 1.0))
     _round_eyes(face, rng, coat, 0.37, 0.02, rng.uniform(0.13, 0.17))
     face.oval(0, 0.8, 0.15, 0.12, NOSE, coat.edge)
@@ -439,7 +318,7 @@ def _owl(head: Pencil, face: Pencil, rng: Generator, coat: Coat) -> None:
     body = [(0, -0.86), (0.6, -0.9), (0.98, -0.3), (0.98, 0.4), (1.08, 1.2), (0.8, 2.0), (0, 2.2)]
     for half in head.halves():
         half.shape([(0.3, -0.84), (1.02, -1.32), (0.98, -0.3)], coat.fur, coat.edge)
-    head.blob(_symmetric(body), coat.fur, coat.edge)
+    head.blob(symmetric(body), coat.fur, coat.edge)
     head.oval(0, 1.35, 0.68, 0.82, coat.light)
     for row in range(4):
         for column in range(-2, 3):
@@ -506,7 +385,7 @@ def _draw_animal(pencil: Pencil, rng: Generator, kind: str) -> None:
 
 def _car(pencil: Pencil, rng: Generator) -> None:
     paint = _vary(rng, _pick(rng, PAINTS))
-    edge, roof = _blend(paint, BLACK, 0.65), rng.uniform(0.36, 0.52)
+    edge, roof = blend(paint, BLACK, 0.65), rng.uniform(0.36, 0.52)
     cabin = [(-0.52, -0.05), (-0.34, -roof), (0.3, -roof), (0.58, -0.02)]
     pencil.shape(cabin, paint, edge)
     pencil.shape(
@@ -527,7 +406,7 @@ def _car(pencil: Pencil, rng: Generator) -> None:
 
 def _house(pencil: Pencil, rng: Generator) -> None:
     wall, roof = _two_paints(rng)
-    edge, wide = _blend(wall, BLACK, 0.65), rng.uniform(0.52, 0.66)
+    edge, wide = blend(wall, BLACK, 0.65), rng.uniform(0.52, 0.66)
     pencil.shape([(0.26, -0.25), (0.26, -0.8), (0.44, -0.8), (0.44, -0.2)], roof, edge)
     pencil.shape([(-wide, -0.1), (wide, -0.1), (wide, 0.76), (-wide, 0.76)], wall, edge)
     eaves = wide + 0.16
@@ -543,9 +422,9 @@ def _house(pencil: Pencil, rng: Generator) -> None:
 
 def _tree(pencil: Pencil, rng: Generator) -> None:
     green = _vary(rng, _pick(rng, GREENS))
-    edge = _blend(green, BLACK, 0.6)
+    edge = blend(green, BLACK, 0.6)
     trunk = [(-0.1, 0.0), (0.1, 0.0), (0.12, 0.7), (0.24, 0.9), (-0.24, 0.9), (-0.12, 0.7)]
-    pencil.shape(trunk, _vary(rng, WOOD), _blend(WOOD, BLACK, 0.6))
+    pencil.shape(trunk, _vary(rng, WOOD), blend(WOOD, BLACK, 0.6))
     if rng.random() < 0.4:
         for wide, top in ((0.66, -0.16), (0.54, -0.5), (0.4, -0.84)):
             fir = [(-wide, top + 0.66), (0, top - 0.04), (wide, top + 0.66)]
@@ -564,25 +443,15 @@ def _tree(pencil: Pencil, rng: Generator) -> None:
 
 def _fish(pencil: Pencil, rng: Generator) -> None:
     paint, fin = _two_paints(rng)
-    edge, high = _blend(paint, BLACK, 0.65), rng.uniform(0.34, 0.5)
+    edge, high = blend(paint, BLACK, 0.65), rng.uniform(0.34, 0.5)
     tail = [(0.4, 0.0), (0.88, -0.42), (0.76, 0.0), (0.88, 0.42)]
     pencil.shape(tail, fin, edge)
     pencil.blob([(-0.3, -high + 0.06), (0.0, -high - 0.26), (0.3, -0.2)], fin, edge)
-    pencil.blob(
-        [
-            (-0.82, 0.02),
-            (-0.36, -high),
-            (0.2, -high * 0.8),
-            (0.56, 0),
-            (0.2, high * 0.8),
-            (-0.36, high),
-        ],
-        paint,
-        edge,
-    )
+    back = [(-0.82, 0.02), (-0.36, -high), (0.2, -high * 0.8), (0.56, 0)]
+    pencil.blob([*back, (0.2, high * 0.8), (-0.36, high)], paint, edge)
     for x in (-0.16, 0.06, 0.28):
         bow = [(x, -high * 0.5), (x + 0.1, 0.0), (x, high * 0.5)]
-        pencil.curve(bow, _blend(paint, WHITE, 0.5), 0.06)
+        pencil.curve(bow, blend(paint, WHITE, 0.5), 0.06)
     pencil.blob([(-0.2, 0.08), (0.08, 0.1), (0.0, 0.3)], fin, edge)
     pencil.oval(-0.5, -0.1, 0.12, 0.12, WHITE, edge)
     pencil.oval(-0.52, -0.1, 0.06, 0.06, BLACK)
@@ -591,15 +460,15 @@ def _fish(pencil: Pencil, rng: Generator) -> None:
 
 def _cup(pencil: Pencil, rng: Generator) -> None:
     paint, band = _two_paints(rng)
-    edge = _blend(paint, BLACK, 0.6)
-    pencil.oval(0, 0.66, 0.84, 0.18, _blend(paint, BLACK, 0.12), edge)
+    edge = blend(paint, BLACK, 0.6)
+    pencil.oval(0, 0.66, 0.84, 0.18, blend(paint, BLACK, 0.12), edge)
     handle = pencil.moved(mirror=_side(rng))
     handle.curve([(0.44, -0.08), (0.78, -0.1), (0.78, 0.28), (0.4, 0.36)], edge, 0.2)
     handle.curve([(0.44, -0.08), (0.78, -0.1), (0.78, 0.28), (0.4, 0.36)], paint, 0.12)
     body = [(0.54, -0.24), (0.54, 0.06), (0.5, 0.28), (0.42, 0.48), (0.28, 0.62), (0, 0.68)]
-    pencil.shape(_symmetric([(0, -0.24), *body]), paint, edge)
-    pencil.shape([(-0.52, 0.04), (0.52, 0.04), (0.49, 0.2), (-0.49, 0.2)], band, None)
-    pencil.oval(0, -0.24, 0.54, 0.15, _blend(paint, WHITE, 0.4), edge)
+    pencil.shape(symmetric([(0, -0.24), *body]), paint, edge)
+    pencil.shape([(-0.52, 0.04), (0.52, 0.04), (0.49, 0.2), (-0.49, 0.2)], band)
+    pencil.oval(0, -0.24, 0.54, 0.15, blend(paint, WHITE, 0.4), edge)
     pencil.oval(0, -0.22, 0.45, 0.1, (92, 58, 36))
     steam = rng.uniform(0.05, 0.12)
     for x in (-0.24, 0.0, 0.24):
@@ -609,36 +478,36 @@ def _cup(pencil: Pencil, rng: Generator) -> None:
 
 def _ball(pencil: Pencil, rng: Generator) -> None:
     paint, other = _two_paints(rng)
-    edge = _blend(paint, BLACK, 0.65)
+    edge = blend(paint, BLACK, 0.65)
     pencil.oval(0.05, 0.66, 0.6, 0.1, (60, 60, 62))
     ball = pencil.moved(tilt=rng.uniform(0, 360))
     ball.oval(0, 0, 0.64, 0.64, paint)
     if rng.random() < 0.5:  # a beach ball
-        ring = _CIRCLE * 0.64
+        ring = CIRCLE * 0.64
         for start in (0, 12, 24):
-            ball.shape([(0.1, 0.06), *ring[start : start + 7]], other, None)
+            ball.shape([(0.1, 0.06), *ring[start : start + 7]], other)
         ball.oval(0.1, 0.06, 0.1, 0.1, WHITE)
     else:  # a football
         for turn in range(5):
             spot = ball.moved(tilt=72 * turn)
             spot.line([(0, 0), (0, -0.42)], edge, 0.04)
             spot.shape(
-                [(-0.14, -0.6), (0.14, -0.6), (0.1, -0.46), (0, -0.38), (-0.1, -0.46)], BLACK, None
+                [(-0.14, -0.6), (0.14, -0.6), (0.1, -0.46), (0, -0.38), (-0.1, -0.46)], BLACK
             )
-        ball.shape(_CIRCLE[::7] * 0.2, BLACK, None)
-    ball.line([*(_CIRCLE * 0.64), (0.64, 0)], edge, 0.05)
-    pencil.oval(-0.24, -0.28, 0.13, 0.1, _blend(paint, WHITE, 0.75))
+        ball.shape(CIRCLE[::7] * 0.2, BLACK)
+    ball.line([*(CIRCLE * 0.64), (0.64, 0)], edge, 0.05)
+    pencil.oval(-0.24, -0.28, 0.13, 0.1, blend(paint, WHITE, 0.75))
 
 
 def _boat(pencil: Pencil, rng: Generator) -> None:
     hull, sail = _vary(rng, _pick(rng, PAINTS)), _vary(rng, _pick(rng, (WHITE, *PAINTS)))
-    edge = _blend(hull, BLACK, 0.65)
+    edge = blend(hull, BLACK, 0.65)
     pencil.line([(0, 0.32), (0, -0.88)], WOOD, 0.08)
-    pencil.shape([(0.07, -0.82), (0.07, 0.16), (0.68, 0.16)], sail, _blend(sail, BLACK, 0.5))
-    jib = _blend(sail, hull, 0.4)
-    pencil.shape([(-0.07, -0.62), (-0.07, 0.16), (-0.5, 0.16)], jib, _blend(sail, BLACK, 0.5))
+    pencil.shape([(0.07, -0.82), (0.07, 0.16), (0.68, 0.16)], sail, blend(sail, BLACK, 0.5))
+    jib = blend(sail, hull, 0.4)
+    pencil.shape([(-0.07, -0.62), (-0.07, 0.16), (-0.5, 0.16)], jib, blend(sail, BLACK, 0.5))
     pencil.shape([(-0.82, 0.28), (0.82, 0.28), (0.56, 0.66), (-0.56, 0.66)], hull, edge)
-    pencil.line([(-0.7, 0.42), (0.7, 0.42)], _blend(hull, WHITE, 0.7), 0.06)
+    pencil.line([(-0.7, 0.42), (0.7, 0.42)], blend(hull, WHITE, 0.7), 0.06)
     water = (70, 134, 190)
     for x in (-0.75, -0.25, 0.25, 0.75):
         wave = [(x - 0.25, 0.64), (x - 0.1, 0.72), (x + 0.1, 0.72), (x + 0.25, 0.64)]
@@ -647,11 +516,11 @@ def _boat(pencil: Pencil, rng: Generator) -> None:
 
 def _flower(pencil: Pencil, rng: Generator) -> None:
     paint, green = _vary(rng, _pick(rng, PAINTS)), _vary(rng, _pick(rng, GREENS))
-    edge = _blend(paint, BLACK, 0.55)
+    edge = blend(paint, BLACK, 0.55)
     pencil.curve([(0, -0.2), (0.05, 0.4), (0, 1.0)], green, 0.12)
     for half in pencil.halves():
         half.blob(
-            [(0.04, 0.76), (0.3, 0.42), (0.56, 0.4), (0.36, 0.7)], green, _blend(green, BLACK, 0.5)
+            [(0.04, 0.76), (0.3, 0.42), (0.56, 0.4), (0.36, 0.7)], green, blend(green, BLACK, 0.5)
         )
     petals = int(rng.integers(5, 9))
     bloom = pencil.moved(0, -0.28, tilt=rng.uniform(0, 72))
@@ -717,7 +586,7 @@ def _gradient(start: Colour, end: Colour, direction: float, side: int) -> Image.
     across = math.cos(direction), math.sin(direction)
     reach = abs(across[0]) + abs(across[1])
     corners = [
-        _blend(start, end, 0.5 + (x * across[0] + y * across[1]) / (2 * reach))
+        blend(start, end, 0.5 + (x * across[0] + y * across[1]) / (2 * reach))
         for y in (-1, 1)
         for x in (-1, 1)
     ]
@@ -732,13 +601,13 @@ def _surface(rng: Generator, side: int) -> Image.Image:
     box = (left, top, left + cut, top + cut)
     gray = texture.resize((side, side), Image.Resampling.BILINEAR, box)
     colour = _any_colour(rng)
-    return ImageOps.colorize(gray, _blend(colour, BLACK, 0.7), _blend(colour, WHITE, 0.6))
+    return ImageOps.colorize(gray, blend(colour, BLACK, 0.7), blend(colour, WHITE, 0.6))
 
 
 def _meadow(rng: Generator, side: int) -> Image.Image:
     sky = _vary(rng, _pick(rng, SKIES))
-    canvas = _gradient(sky, _blend(sky, WHITE, 0.6), math.pi / 2, side)
-    pencil = Pencil(canvas)
+    canvas = _gradient(sky, blend(sky, WHITE, 0.6), math.pi / 2, side)
+    pencil = Pencil.on(canvas)
     if rng.random() < 0.5:
         pencil.oval(rng.uniform(-0.9, 0.9), rng.uniform(-0.9, -0.4), 0.2, 0.2, (255, 240, 180))
     for _ in range(2):
@@ -750,8 +619,8 @@ def _meadow(rng: Generator, side: int) -> Image.Image:
 def _wallpaper(rng: Generator, side: int) -> Image.Image:
     ground = _any_colour(rng)
     canvas = Image.new("RGB", (side, side), ground)
-    pencil = Pencil(canvas).moved(tilt=rng.uniform(-45, 45))
-    motif = _blend(ground, _pick(rng, (WHITE, BLACK)), rng.uniform(0.2, 0.5))
+    pencil = Pencil.on(canvas).moved(tilt=rng.uniform(-45, 45))
+    motif = blend(ground, _pick(rng, (WHITE, BLACK)), rng.uniform(0.2, 0.5))
     places = np.arange(-1.6, 1.6, rng.uniform(0.28, 0.5)).tolist()
     has_stripes = rng.random() < 0.5
     for x in places:
@@ -842,7 +711,7 @@ def _picture(kind: str, seed: int, size: int) -> NDArray[np.uint8]:
     rng = np.random.default_rng([zlib.crc32(kind.encode()), seed])
     canvas = _background(rng, size * OVERSAMPLING)
     draw_kind = _draw_animal if kind in _HEADS else _draw_thing
-    draw_kind(Pencil(canvas), rng, kind)
+    draw_kind(Pencil.on(canvas), rng, kind)
     small = canvas.resize((size, size), Image.Resampling.LANCZOS)
     return _taken(small, rng)
 
