@@ -1,4 +1,4 @@
-"""The command line: `python -m lessons_utils doctor | fetch | train | evaluate`."""
+"""The command line: `python -m lessons_utils doctor | fetch | train | bank | evaluate`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ import torch
 from lightning_fabric import Fabric
 
 from lessons_utils import anomaly, checkpoints, datasets, depth, recipes, runtime, superres
+
+_OWN_ODIN = "odin-cifar10"
+"""ODIN with the CIFAR-10 network that the course ships."""
 
 
 def doctor(options: argparse.Namespace) -> int:
@@ -55,8 +58,7 @@ def _describe_cache() -> str:
 def _verify_checkpoints() -> str:
     names = checkpoints.checkpoint_names()
     for name in names:
-        build = superres.SRCNN if name in recipes.SUPER_RESOLUTION else depth.EigenDepth
-        checkpoints.load(name, build(**checkpoints.load_card(name).architecture))
+        checkpoints.load(name, recipes.network(name))
     return f"{len(names)} verified"
 
 
@@ -90,8 +92,10 @@ def train(options: argparse.Namespace) -> int:
         train_by_recipe = recipes.train_super_resolution
     elif options.name in recipes.DEPTH:
         train_by_recipe = recipes.train_depth
+    elif options.name in recipes.CLASSIFIERS:
+        train_by_recipe = recipes.train_classifier
     else:
-        names = ", ".join([*recipes.SUPER_RESOLUTION, *recipes.DEPTH])
+        names = ", ".join([*recipes.SUPER_RESOLUTION, *recipes.DEPTH, *recipes.CLASSIFIERS])
         raise ValueError(f"No recipe is named {options.name!r}. There are: {names}.")
     card = train_by_recipe(
         options.name,
@@ -109,10 +113,10 @@ def train(options: argparse.Namespace) -> int:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Measure a network: SRCNN on pictures, a depth network on test frames, ODIN on two sets."""
-    if options.name == "odin":
+    if options.name in ("odin", _OWN_ODIN):
         return _evaluate_odin(options)
     if options.inside or options.outside or options.count:
-        raise ValueError("--inside, --outside and --count are for odin.")
+        raise ValueError(f"--inside, --outside and --count are for odin and {_OWN_ODIN}.")
     if options.name in recipes.DEPTH:
         return _evaluate_depth(options)
     model, scale = recipes.load_for_evaluation(options.name, options.weights, options.scale)
@@ -151,13 +155,21 @@ def _evaluate_depth(options: argparse.Namespace) -> int:
 
 
 def _evaluate_odin(options: argparse.Namespace) -> int:
-    if not (options.weights and options.inside and options.outside):
-        raise ValueError("odin takes --weights FILE, --inside NPZ and --outside NPZ.")
     if options.images or options.scale or options.data:
         raise ValueError("--images, --scale and --data are for other networks than odin's.")
-    model = recipes.load_classifier(options.weights).to(runtime.choose_device())
-    inside = datasets.read_archive(options.inside, options.count)
-    outside = datasets.read_archive(options.outside, options.count)
+    if options.name == _OWN_ODIN:
+        if options.weights:
+            raise ValueError(f"{_OWN_ODIN} is the shipped network; use `odin` to give --weights.")
+        model, _ = checkpoints.load("cifar10-compact", recipes.network("cifar10-compact"))
+        inside = _images(options.inside, "cifar10-test", options.count)
+        outside = _images(options.outside, "tinyimagenet-crop", options.count)
+    else:
+        if not (options.weights and options.inside and options.outside):
+            raise ValueError("odin takes --weights FILE, --inside NPZ and --outside NPZ.")
+        model = recipes.load_classifier(options.weights)
+        inside = datasets.read_archive(options.inside, options.count)
+        outside = datasets.read_archive(options.outside, options.count)
+    model = model.to(runtime.choose_device())
     scores = anomaly.evaluate(
         model,
         inside.images,
@@ -167,7 +179,7 @@ def _evaluate_odin(options: argparse.Namespace) -> int:
         labels=inside.labels,
     )
     if options.json:
-        print(json.dumps({"name": "odin", **scores}))
+        print(json.dumps({"name": options.name, **scores}))
         return 0
     print(
         f"{scores['inside']} inside, {scores['outside']} outside; ODIN at temperature "
@@ -177,6 +189,26 @@ def _evaluate_odin(options: argparse.Namespace) -> int:
     for metric in anomaly.METRICS:
         row = "".join(f"{100 * scores[name][metric]:8.1f} %" for name in ("baseline", "odin"))
         print(f"{metric:10}{row}")
+    return 0
+
+
+def _images(file: Path | None, name: str, count: int | None) -> datasets.LabelledImages:
+    return datasets.read_archive(file, count) if file else datasets.image_set(name, count)
+
+
+def bank(options: argparse.Namespace) -> int:
+    """Compute a classifier's scores on thousands of images, once; a killed run goes on."""
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    computed = recipes.compute_bank(
+        options.name,
+        options.weights,
+        out=options.out,
+        runs=options.runs,
+        command=f"python -m lessons_utils {shlex.join(options.typed)}",
+        device=runtime.choose_device(),
+    )
+    print(json.dumps({"accuracy": computed.card.accuracy, "sets": computed.card.sets}))
     return 0
 
 
@@ -195,7 +227,8 @@ def build_parser() -> argparse.ArgumentParser:
         "names",
         nargs="*",
         metavar="NAME",
-        help=f"of {', '.join(datasets.fetchable())} (3 GB); if none is named, all but the last",
+        help=f"of {', '.join(datasets.fetchable())} (3 GB; the two before it 170 MB each); if none "
+        f"is named, {', '.join(datasets.SETS)}",
     )
     fetch_parser.set_defaults(run=fetch)
 
@@ -218,9 +251,21 @@ def build_parser() -> argparse.ArgumentParser:
     train_parser.add_argument("--threads", type=int, help="processor threads a process")
     train_parser.set_defaults(run=train)
 
+    bank_parser = commands.add_parser("bank", help=bank.__doc__)
+    bank_parser.add_argument("name", metavar="NAME", help="of the bank")
+    bank_parser.add_argument("--weights", type=Path, required=True, help="a classifier's")
+    bank_parser.add_argument("--out", type=Path, default=Path("runs"), help="folder of the bank")
+    bank_parser.add_argument(
+        "--runs", type=Path, default=Path("runs"), help="folder of unfinished banks"
+    )
+    bank_parser.add_argument("--threads", type=int, help="processor threads")
+    bank_parser.set_defaults(run=bank)
+
     evaluate_parser = commands.add_parser("evaluate", help=evaluate.__doc__)
     evaluate_parser.add_argument(
-        "name", metavar="NAME", help="a shipped network, or srcnn or odin with --weights"
+        "name",
+        metavar="NAME",
+        help="a shipped network, odin-cifar10, or srcnn or odin with --weights",
     )
     evaluate_parser.add_argument(
         "--weights", type=Path, help=".mat or .safetensors; for odin a classifier's"

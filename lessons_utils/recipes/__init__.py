@@ -4,10 +4,21 @@ The command line (`python -m lessons_utils train NAME`, `evaluate NAME`) reads t
 
 - `super_resolution`: SRCNN on T91;
 - `depth`: Eigen's networks on rendered rooms and on NYU Depth v2;
-- `anomaly`: classifiers for ODIN.
+- `anomaly`: classifiers for ODIN;
+- `banks`: their scores on thousands of images;
+- `shipped`: the network of each checkpoint.
 """
 
-from lessons_utils.recipes.anomaly import load_classifier
+from lessons_utils.recipes.anomaly import (
+    CLASSIFIERS,
+    ClassifierRecipe,
+    accuracy,
+    labelled_images,
+    load_classifier,
+    mirror_and_shift,
+    train_classifier,
+)
+from lessons_utils.recipes.banks import compute_bank
 from lessons_utils.recipes.depth import (
     DEPTH,
     DepthRecipe,
@@ -16,6 +27,7 @@ from lessons_utils.recipes.depth import (
     nyu_for_training,
     train_depth,
 )
+from lessons_utils.recipes.shipped import network
 from lessons_utils.recipes.super_resolution import (
     SUPER_RESOLUTION,
     SuperResolutionRecipe,
@@ -25,16 +37,24 @@ from lessons_utils.recipes.super_resolution import (
 )
 
 __all__ = [
+    "CLASSIFIERS",
     "DEPTH",
     "SUPER_RESOLUTION",
+    "ClassifierRecipe",
     "DepthRecipe",
     "SuperResolutionRecipe",
+    "accuracy",
+    "compute_bank",
     "frames_for_test",
+    "labelled_images",
     "load_classifier",
     "load_eigen",
     "load_for_evaluation",
+    "mirror_and_shift",
+    "network",
     "nyu_for_training",
     "split_t91",
+    "train_classifier",
     "train_depth",
     "train_super_resolution",
 ]

@@ -118,3 +118,21 @@ def test_with_the_third_party_resnet(capsys):
     assert result["accuracy"] > 0.85
     assert result["odin"]["fpr95"] < result["baseline"]["fpr95"]
     assert result["odin"]["auroc"] > result["baseline"]["auroc"]
+
+
+def test_the_shipped_network_takes_no_weights(typed, capsys):
+    wrong = typed.replace("evaluate odin", "evaluate odin-cifar10")
+    assert __main__.main(wrong.split()) == 2
+    assert "use `odin`" in capsys.readouterr().err
+
+
+def test_the_shipped_network_measures_two_archives(typed, capsys, monkeypatch):
+    weights, inside, outside = typed.split()[3::2]
+    model = anomaly.CompactNet(classes=4, widths=(4, 8)).eval()
+    loaded = checkpoints.load(weights, model)
+    monkeypatch.setattr(__main__.recipes, "network", lambda name: model)
+    monkeypatch.setattr(checkpoints, "load", lambda name, network: loaded)
+    command = f"evaluate odin-cifar10 --inside {inside} --outside {outside} --count 8 --json"
+    assert __main__.main(command.split()) == 0
+    result = last_json(capsys)
+    assert (result["name"], result["inside"], result["outside"]) == ("odin-cifar10", 8, 8)
