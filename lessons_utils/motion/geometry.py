@@ -279,7 +279,7 @@ def inverse_warp(source: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
     height, width = source.shape[-2:]
     last = positions.new_tensor([width - 1, height - 1]).view(1, 2, 1, 1)
     # grid_sample counts from -1, the centre of the first pixel, to 1, that of the last.
-    grid = 2 * positions / last.clamp(min=1) - 1 + (last == 0)
+    grid = 2 * positions / last.clamp(min=1) - 1
     warped = F.grid_sample(source, grid.permute(0, 2, 3, 1), align_corners=True)
     inside = (positions >= -_EDGE) & (positions <= last + _EDGE)
     return warped, inside.all(dim=1, keepdim=True)

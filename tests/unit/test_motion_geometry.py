@@ -153,6 +153,10 @@ def test_what_is_behind_is_in_no_pixel():
     assert not inside[behind].any()
     flow.sum().backward()
     assert torch.isfinite(depth.grad).all() and (depth.grad[behind] == 0).all()
+    at_the_lens = torch.zeros(1, 3, 1, 1).double().requires_grad_()
+    pixel = motion.project(at_the_lens, intrinsics(1))
+    pixel.sum().backward()
+    assert (pixel == motion.BEHIND).all() and (at_the_lens.grad == 0).all()
 
 
 def test_a_camera_for_all_serves_a_batch():
