@@ -563,7 +563,9 @@ def _add_background(scene: Scene, rng: Generator) -> None:
         else:
             high, green = rng.uniform(7, 13), models.leaves(rng)
             green = Material(green.texture, green.tint, 8.0)
-            scene.hip((middle, -high / 2, z), (wide, high, 12), 0.0, (3, 3, 3), green, thing, shadow=False)
+            scene.hip(
+                (middle, -high / 2, z), (wide, high, 12), 0.0, (3, 3, 3), green, thing, shadow=False
+            )
         x += wide
 
 
@@ -850,7 +852,9 @@ def _kept(
     progress: bool,
     names: tuple[str, ...],
 ) -> cache.Shard:
-    _check(max(frames - 1, 0), height, width)
+    if frames < 2:
+        raise ValueError(f"Flow needs 2 frames or more, not {frames}.")
+    _check(frames, height, width)
     jobs = [(seed, frames, height, width) for seed in seeds(split, count)]
     folder = f"streets/{frames}x{width}x{height}-v{VERSION}"
     bits = ("shiny", "hidden")
