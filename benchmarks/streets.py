@@ -1,7 +1,7 @@
 """How fast streets are rendered: `python benchmarks/streets.py`, about a minute on two cores.
 
-Prints the processor time of one 96 x 320 frame and of its parts, in one thread, and the drives a second
-when every core renders into an empty cache.
+Prints the processor time of one 96 x 320 frame and of its parts, in one thread, and the drives a
+second when every core renders into an empty cache.
 """
 
 from __future__ import annotations

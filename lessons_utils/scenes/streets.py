@@ -7,6 +7,9 @@ ground at y = 0, pixel centres at whole numbers. Time is counted in frames.
 
 What moves is rigid and turns about the vertical alone: cars that drive ahead at about the
 camera's speed, that come towards it, that cross its way, and people who walk.
+
+A frame of 96 x 320 takes 60 to 80 ms of processor time, the flow to another frame with its
+occlusions 20 ms; `benchmarks/streets.py` measures it.
 """
 
 from __future__ import annotations
@@ -194,7 +197,9 @@ class Sequence:
         motions: (M, F, 4, 4) float64, motion in the world of mover m + 1 from frame 0 to each.
         normals: (F, H, W, 3) float32, unit length, world axes; 0 in the sky.
         shiny: (F, H, W) bool, True where the surface reflects.
-        names: (F, H, W) int32 numbers of things, and what they are called.
+        instances: (F, H, W) int32, number of the thing that is seen; 0 in the sky.
+        names: what the things are: `names[instances[t, v, u]]`.
+        street: what was rendered; `flow` looks for occlusions in it.
     """
 
     rgb: Array
