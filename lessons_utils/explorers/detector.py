@@ -45,7 +45,9 @@ def choose_detector(banks: Mapping[str, anomaly.ScoreBank]) -> None:
         size=(9, 3.3),
         network=widgets.Dropdown(options=list(banks), description="network"),
         other=widgets.Dropdown(
-            options=[(TITLES[name], name) for name in TITLES], description="other images"
+            options=[(title, name) for name, title in TITLES.items()],
+            value="gaussian",
+            description="other images",
         ),
         temperature=widgets.SelectionSlider(
             options=[(f"{value:g}", value) for value in temperatures],
@@ -126,7 +128,8 @@ class ChooseDetector:
             axes.stairs(100 * counts, edges, fill=True, color=colour, alpha=0.5, label=name)
         axes.axvline(limit, color="black", label="95 % of CIFAR-10 to the right")
         axes.set(xlabel="score: T log(10 S)", ylabel="% of the set", title="who passes?")
-        axes.legend(loc="upper left", fontsize=8)
+        axes.set_ylim(0, 1.45 * axes.dataLim.y1)  # room for the legend
+        axes.legend(loc="upper right", fontsize=8)
 
     def _draw_shares(self, axes: Axes, shares: np.ndarray, column: int, chosen: float) -> None:
         styles = zip(self.temperatures, shares, ("C7", "C4", "C2"), ("o", "s", "^"), strict=False)
@@ -180,7 +183,7 @@ def grid_figure(
         1, len(tables), figsize=(12, 2.6), squeeze=False, layout="constrained"
     )
     for axes, (title, table) in zip(grid[0], tables.items(), strict=True):
-        _numbers(axes, 100 * table)
+        _numbers(axes, 100 * table, (100 * table.min().item(), 100 * table.max().item()))
         row, column = chosen[title]
         frame = plt.Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, ec="tab:orange", lw=4)
         axes.add_patch(frame)
@@ -397,11 +400,12 @@ def histograms_figure(
     return figure
 
 
-def _numbers(axes: Axes, table: Tensor) -> None:
+def _numbers(axes: Axes, table: Tensor, limits: tuple[float, float] = (0, 100)) -> None:
     """Draw a table of percentages, the darker the smaller, with each number in its cell."""
-    axes.imshow(table.numpy(), cmap="cividis", vmin=0, vmax=100, aspect="auto")
+    low, high = limits
+    axes.imshow(table.numpy(), cmap="cividis", vmin=low, vmax=high, aspect="auto")
     for (row, column), value in np.ndenumerate(table.numpy()):
-        colour = "white" if value < 55 else "black"
+        colour = "white" if value < low + 0.55 * (high - low) else "black"
         axes.text(column, row, f"{value:.0f}", ha="center", va="center", color=colour)
     axes.tick_params(length=0)
     for side in axes.spines.values():
