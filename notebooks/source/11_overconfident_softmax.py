@@ -1,0 +1,615 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 11 · The overconfident softmax
+#
+# A network that knows cats and dogs is shown a coffee cup. "Dog", it says, and it is very sure. You find out why it cannot help it, and build the alarm that every later lesson has to beat.
+#
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/cnns-for-other-image-tasks/blob/main/notebooks/11_overconfident_softmax.ipynb)
+#
+# **Budget:** 45 s on a CPU core (GPU: not measured) · 1.2 GB of memory · nothing to download
+#
+# **You will be able to**
+#
+# - say what a softmax's 99 % means, and what it does not mean;
+# - prove that a ReLU network grows sure of itself far away from all that it has seen;
+# - build a detector of odd pictures from any classifier, with its threshold, ROC curve and AUROC, by hand;
+# - turn "FPR at 95 % TPR" into false alarms and misses a day.
+#
+# **Lecture and paper.** The opening of the lecture's part on anomaly detection: odd one out, and the flawed softmax. Hendrycks and Gimpel, *A Baseline for Detecting Misclassified and Out-of-Distribution Examples in Neural Networks* (ICLR 2017), sections 1 to 3; the baseline columns of table 2 of the ODIN paper (Liang, Li, Srikant, ICLR 2018).
+
+# %%
+try:
+    import lessons_utils
+except ModuleNotFoundError:  # on Colab: install the course, once
+    get_ipython().run_line_magic(
+        "pip",
+        "install -q git+https://github.com/OWNER/cnns-for-other-image-tasks",
+    )
+    import lessons_utils
+
+device = lessons_utils.set_up(lesson_api=1)
+
+# %%
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from lessons_utils import anomaly, checkpoints, datasets, plots, recipes
+from lessons_utils.explorers import threshold
+from lessons_utils.scenes import zoo
+
+# %% [markdown]
+# ## 1. Odd one out
+#
+# Four pictures. Which one does not belong? You have one second. (The pictures are drawings: the course has a small zoo of them, so that there is nothing to download.)
+
+# %%
+FIRST = 2_000_000  # the seeds of the zoo's test part begin here: no network has seen these
+four = [("cat", 3), ("dog", 5), ("cup", 1), ("cat", 8)]
+big = {
+    letter: zoo.draw(kind, FIRST + number, size=192) / 255
+    for letter, (kind, number) in zip("ABCD", four, strict=True)
+}
+alt = "Four drawings: A a cat's face, B a dog's face, C a coffee cup, D another cat's face."
+plots.show(plots.picture_row(big, width=10), alt=alt)
+
+# %% [markdown]
+# C. You did not need to know cups for that, you had no list of "things that are not animals" in mind, and nobody trained you on this game. You noticed: **this is not like the others.**
+#
+# A classifier never plays this game. It plays another one: "cat or dog?", over and over. Let us train one, and then show it C.
+#
+# **Predict.** What will it answer, and how sure will it be: about 50 %, since a cup is neither? Or less? Or more?
+
+# %% [markdown]
+# ## 2. The network joins the game
+#
+# A thousand drawings of cats and dogs, a small convolutional network (`anomaly.CompactNet`: seven convolutions, ReLU, normalisation inside, two outputs), a hundred steps. It takes a few seconds.
+
+# %%
+images, labels = zoo.images(("cat", "dog"), "train", 1_000)  # (1000, 3, 32, 32) uint8; 0 cat, 1 dog
+network = anomaly.CompactNet(classes=2, widths=(16, 32, 64))
+network.whiten(images)
+optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
+
+# %%
+for _ in range(100):
+    chosen = torch.randint(len(images), (50,))
+    logits = network(images[chosen] / 255)  # (50, 3, 32, 32) -> (50, 2)
+    loss = F.cross_entropy(logits, labels[chosen])
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+# %%
+network.eval()
+new, truth = zoo.images(("cat", "dog"), "test", 200)
+named = anomaly.classify(network, new).argmax(dim=1)
+print(
+    f"live: right on more than 95 % of new cats and dogs: {bool((named == truth).float().mean() > 0.95)}"
+)
+
+# %% [markdown]
+# A good classifier. Now the interview. It sees 32 × 32 pixels, as shown.
+
+# %%
+guests = {
+    kind: zoo.images((kind,), "test", 1)[0][0] / 255
+    for kind in ("cat", "dog", "cup", "tree", "house", "rabbit", "bear")
+}
+guests["noise"] = datasets.noise_images("uniform", 1)[0] / 255
+crowd = torch.stack(list(guests.values()))  # (8, 3, 32, 32)
+
+# %% tags=["nbval-ignore-output"]
+answers = anomaly.classify(network, crowd).softmax(dim=1)  # (8, 2)
+figure = threshold.interview(guests, answers, ("cat", "dog"))
+alt = "Live network: a cat, a dog, then a cup, a tree, a house, a rabbit, a bear and noise, each with the probabilities of cat and dog; most answers are near 100 %."
+plots.show(figure, alt=alt)
+
+# %%
+strangers, _ = zoo.images(
+    zoo.THINGS, "test", 160
+)  # cars, houses, trees, fish, cups, balls, boats, flowers
+sure = anomaly.classify(network, strangers).softmax(dim=1).amax(dim=1) > 0.9
+print(
+    f"live: more than 90 % sure of at least a fifth of all things: {bool(sure.float().mean() > 0.2)}"
+)
+
+# %% [markdown]
+# Your network's numbers are your own: another seed, other certainties. Train it again (go back two cells): the noise may well change from "dog, 100 %" to "cat, 100 %". **It is sure, and sure of something else each time.**
+#
+# So that we all speak of the same numbers, here is one that was trained before, longer. A hundred drawings of each kind:
+
+# %%
+name = "zoo-cats-dogs"
+zoo_network, card = checkpoints.load(name, recipes.network(name))
+print(f"shipped weights; accuracy by their card: {100 * card.metrics['test']['accuracy']:.0f} %")
+print("100 of each      answers mostly   more than 90 % sure")
+for kind in ("cat", "dog", "rabbit", "bear", "cup", "tree", "car"):
+    pictures, _ = zoo.images((kind,), "test", 100)
+    shares = anomaly.classify(zoo_network, pictures).softmax(dim=1)
+    says = ("cat", "dog")[int(shares.argmax(dim=1).mode().values)]
+    print(f"{kind:15}  {says:15}  {100 * (shares.amax(dim=1) > 0.9).float().mean():3.0f} %")
+
+# %% [markdown]
+# ### The same with photographs
+#
+# "Those are cartoons." Fair. The next network learnt from real photographs: the cats and dogs of CIFAR-10. We show it a real cat, a real cup of coffee, a rocket, an astronaut, all from scikit-image and shrunk to its 32 × 32 pixels, and noise.
+
+# %%
+photographs = {}
+for name in ("cat", "coffee", "rocket", "astronaut"):
+    photograph = datasets.photograph(name)  # (1, 3, H, W) in [0, 1]
+    side = min(photograph.shape[-2:])
+    left = (photograph.shape[-1] - side) // 2
+    square = photograph[..., :side, left : left + side]
+    photographs[name] = F.interpolate(square, size=(32, 32), mode="area")[0]
+photographs["noise"] = guests["noise"]
+
+# %%
+name = "cats-dogs"
+photo_network, card = checkpoints.load(name, recipes.network(name))
+print(f"shipped weights; accuracy by their card: {100 * card.metrics['test']['accuracy']:.0f} %")
+answers = anomaly.classify(photo_network, torch.stack(list(photographs.values()))).softmax(dim=1)
+figure = threshold.interview(photographs, answers, ("cat", "dog"))
+alt = "The network of photographs on a cat, a cup of coffee, a rocket, an astronaut and noise: each is a cat or a dog."
+plots.show(figure, alt=alt)
+
+# %% [markdown]
+# The rocket is a cat or a dog. There is no third thing that it could be. In a demonstration this is funny. In a hospital, where the two classes are "healthy" and "fracture" and somebody uploads the wrong organ, it is not.
+
+# %% [markdown]
+# ## 3. Why it must be sure
+#
+# The network's last layer gives one number a class, the **logit** $z_k$. The softmax turns them into numbers that look like probabilities:
+#
+# $$p_k = \frac{e^{z_k}}{\sum_{j=1}^{N} e^{z_j}} \tag{1}$$
+#
+# $p_k$ is the share of class $k$, and $N$ the number of classes.
+#
+# **Predict.** Three pictures, logits of (cat, dog): (1, 4), (101, 104), (−104, −101). The first has little evidence for both, the second very much, the third very much *against* both. For which is the network surest of the dog?
+
+# %%
+for z in ((1.0, 4.0), (101.0, 104.0), (-104.0, -101.0)):
+    p = torch.tensor(z).softmax(dim=0)
+    print(f"logits {z}: cat {p[0]:.4f}, dog {p[1]:.4f}")
+
+# %% [markdown]
+# All the same. Add a constant $c$ to every logit, and $e^{c}$ cancels in (1). **The softmax compares; it never weighs.** For two classes, divide above and below by $e^{z_\text{dog}}$, and only the difference is left:
+#
+# $$p_\text{dog} = \frac{1}{1 + e^{-(z_\text{dog} - z_\text{cat})}} \tag{2}$$
+
+# %%
+z = anomaly.classify(zoo_network, crowd)  # (8, 2), float64
+p_dog = 1 / (1 + torch.exp(-(z[:, 1] - z[:, 0])))
+print("formula (2) equals the softmax:", torch.allclose(p_dog, z.softmax(dim=1)[:, 1]))
+print(
+    "every row sums to one:         ",
+    torch.allclose(z.softmax(dim=1).sum(dim=1), torch.ones(8).double()),
+)
+
+# %% [markdown]
+# Think of a trial with two suspects. The judge knows that *one of them* did it, and asks how the evidence compares. "Dog, 95 %" is a good answer to that. But the cup's question is another: *was it one of these two at all?* Nobody asks. The numbers must sum to 1, and no line of the form says **none of these**.
+#
+# So read the network's output in full: $p_\text{dog} = P(\text{dog} \mid \text{picture},\ \textbf{and it is a cat or a dog})$. What stands behind the bar was true for every training picture. For a cup it is false, and everything else follows.
+#
+# **Question.** Why not add a third class, "none of these"?
+#
+# <details><summary>Answer</summary>
+#
+# You would have to show examples of it, and "none of these" is everything else there is: cups, rockets, X-rays upside down, sensors that fail in ways nobody has thought of. Trained on cups and trees, a third class learns cups and trees; a rocket is then the odd one again. It does help where you know what will come (outlier exposure, Hendrycks et al., ICLR 2019). This part of the course asks what can be done *without* examples, with a network that is already trained.
+# </details>
+
+# %% [markdown]
+# ## 4. The further away, the surer
+#
+# A softmax *must* choose, but must it be *sure*? It could still say 51 %. To see why it does not, make the world so small that you can look at all of it: each animal is two numbers, its weight and the length of its ears. (The animals are invented: 100 cats, 100 dogs.) The network is a small one, trained here.
+
+# %%
+generator = torch.Generator().manual_seed(0)
+draws = torch.randn(2, 100, 2, generator=generator).double()
+cats = torch.tensor([4.0, 6.5]) + draws[0]  # (100, 2): kilograms, centimetres
+dogs = torch.tensor([18.0, 12.0]) + draws[1] * torch.tensor([5.0, 2.5])
+animals, kinds = torch.cat([cats, dogs]), torch.arange(200) // 100
+mean, deviation = animals.mean(dim=0), animals.std(dim=0)
+
+# %%
+torch.manual_seed(0)
+tiny = nn.Sequential(
+    nn.Linear(2, 50), nn.ReLU(), nn.Linear(50, 50), nn.ReLU(), nn.Linear(50, 2)
+).double()
+optimizer = torch.optim.Adam(tiny.parameters(), lr=1e-2)
+for _ in range(150):
+    loss = F.cross_entropy(tiny((animals - mean) / deviation), kinds)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+# %%
+@torch.no_grad()
+def dog_share(points):
+    """(..., 2), kilograms and centimetres -> (...): the probability of a dog."""
+    return tiny((points - mean) / deviation).softmax(dim=-1)[..., 1]
+
+
+# %% [markdown]
+# **Predict.** An elephant has 5,000 kg and ears of 120 cm. A city bus has 12,000 kg and ears of 0 cm. A teapot has 0.6 kg and no ears, either. Who is what, and how sure?
+
+# %%
+creatures = {
+    "elephant": (5_000.0, 120.0),
+    "horse": (500.0, 18.0),
+    "city bus": (12_000.0, 0.0),
+    "teapot": (0.6, 0.0),
+}
+print("live, but the same for everybody:")
+for name, numbers in creatures.items():
+    share = dog_share(torch.tensor(numbers).double()).item()
+    says = "dog" if share > 0.5 else "cat"
+    print(f"{name:8} is a {says}, to {100 * max(share, 1 - share):.1f} %")
+
+# %%
+spans = ((35.0, 20.0), (6_000.0, 160.0))
+maps = {}
+for title, (right, up) in zip(
+    ("where the animals are", "the same map, 170 times as wide"), spans, strict=True
+):
+    x, y = torch.linspace(0, right, 240).double(), torch.linspace(0, up, 240).double()
+    maps[title] = dog_share(torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1))
+clouds = {"cat": cats, "dog": dogs}
+figure = threshold.two_maps(maps, spans, clouds, ("weight, kg", "ears, cm"), creatures)
+alt = "Left, cats and dogs and a narrow pale border between them; right, the far view: all of it is dog, with a horse and an elephant on it, and the training animals a dot in the corner."
+plots.show(figure, alt=alt)
+
+# %% [markdown]
+# The network is unsure on one thread, the **border between** cat and dog. Everywhere else it is sure, where it has seen animals and where it has not. All its training animals are a dot in the lower left corner of the right map; the rest is dog by extrapolation.
+#
+# **Confidence measures how far you are from the border, not how near you are to the data.** 50 % means "between the two". For "neither" there is no number.
+
+# %% [markdown]
+# ### Why, in four lines
+#
+# 1. A network of convolutions, ReLU, maximum pooling and (in use) batch normalisation is *piecewise linear*: as long as no ReLU switches, it is a straight function of the picture.
+# 2. Walk away from a point $g$ along a straight line, $x(t) = g + t\,d$. The ReLUs are finitely many, so **from some $t$ on none switches any more.**
+# 3. From there on every logit is a straight line in $t$, with a slope $a_k$ and an offset $b_k$: $\quad z_k(t) = a_k\,t + b_k \quad (3)$
+# 4. The steepest line wins, and its lead over every other, $(a_1 - a_k)\,t + \dots$, grows without end. By (1), its share goes to 1.
+#
+# The one way out is that two lines are equally steep, which in practice never happens. This is theorem 3.1 of Hein, Andriushchenko, Bitterwolf (CVPR 2019).
+#
+# **Try it on a real one:** the coffee again, and the course's network for the ten classes of CIFAR-10, none of which is coffee. $g$ is plain grey, $d$ = coffee − grey, so $t$ is the **contrast**: 0 is grey, 1 the photograph.
+
+# %%
+name = "cifar10-compact"
+ten, card = checkpoints.load(name, recipes.network(name))
+coffee = photographs["coffee"]
+stretch = {f"t = {t:g}": 0.5 + t * (coffee - 0.5) for t in (0.0, 0.5, 1.0, 3.0, 20.0)}
+alt = "The cup of coffee at five contrasts: plain grey, pale, as photographed, harsh, and pure black and white and primary colours."
+plots.show(plots.picture_row(stretch, width=10), alt=alt)
+
+# %% [markdown]
+# **Predict.** At which of these contrasts is the network surest? (Values beyond 0 and 1 are cut off for the screen. The network gets them as they are.)
+
+# %%
+t = torch.linspace(0, 20, 81)
+line = 0.5 + t.view(-1, 1, 1, 1) * (coffee - 0.5)  # (81, 3, 32, 32)
+logits = anomaly.classify(ten, line)  # (81, 10)
+figure = threshold.along_a_line(t, logits, anomaly.CIFAR10_CLASSES)
+alt = "Ten logits against contrast become straight lines that fan out; the confidence moves near the photograph and then stays at 1."
+plots.show(figure, alt=alt)
+
+# %%
+far = torch.tensor([500.0, 510.0, 990.0, 1_000.0])
+z = anomaly.classify(ten, 0.5 + far.view(-1, 1, 1, 1) * (coffee - 0.5))
+slopes = [(z[1] - z[0]) / 10, (z[3] - z[2]) / 10]
+print(
+    "shipped weights; every slope at t = 500 and at t = 1000 within 1 %:",
+    torch.allclose(*slopes, rtol=0.01),
+)
+print(f"surest of all at t = 1000: {z[3].softmax(dim=0).max():.6f}")
+
+# %% [markdown]
+# ### A picture of a ship
+#
+# You need not leave the range of pictures, either. Start from noise and climb: ask for the gradient of $\log p_k$ with respect to the *pixels*, and move each of them by two grey levels in its direction. Twenty times, for each of the ten classes, from the same noise. (Lesson 13 lives on this gradient.)
+
+# %%
+noise = datasets.noise_images("gaussian", 1) / 255  # (1, 3, 32, 32)
+liked = noise.repeat(10, 1, 1, 1)
+wanted = torch.arange(10)
+for _ in range(20):
+    liked.requires_grad_()
+    log_p = ten(liked).log_softmax(dim=1)[wanted, wanted]
+    (gradient,) = torch.autograd.grad(log_p.sum(), liked)
+    liked = (liked + 2 / 255 * gradient.sign()).clamp(0, 1).detach()
+
+# %%
+confidence = anomaly.classify(ten, liked).softmax(dim=1)[wanted, wanted]
+titles = [
+    f"{name} {100 * p:.1f} %" for name, p in zip(anomaly.CIFAR10_CLASSES, confidence, strict=True)
+]
+figure = plots.picture_row(dict(zip(titles, liked, strict=True)), columns=5, width=11)
+alt = "Ten squares of coloured noise that look alike, titled airplane to truck, each with nearly 100 %."
+plots.show(figure, alt=alt)
+
+# %%
+print("live, on shipped weights: every one more than 99 % sure:", bool(confidence.min() > 0.99))
+print(f"no value moved by more than {255 * (liked - noise).abs().max():.0f} of 255 levels")
+
+# %% [markdown]
+# A gallery of the ten classes, as the network likes them. Nguyen, Yosinski and Clune (CVPR 2015) made such pictures for networks of ImageNet, most of them by evolution, without a gradient: static that is a lion, with certainty.
+#
+# So a high score proves nothing. Is it worthless, then?
+
+# %% [markdown]
+# ## 5. The first alarm
+#
+# No: nobody *climbs* in daily life. The pictures that come in are odd by accident. Hendrycks and Gimpel asked: is the network perhaps sure of those, too, but **a little less sure**? Take the largest probability as the score,
+#
+# $$s(x) = \max_k\, p_k(x) \tag{4}$$
+#
+# and let $x$ through if $s(x) \ge \delta$, for a threshold $\delta$; otherwise ring the bell. No training, no example of anything odd, one line of code. It is called **the baseline**, also MSP, *maximum softmax probability*.
+#
+# We need many pictures now. A **score bank** holds the logits of thousands that the course may not ship, computed once. *Known*: test images of CIFAR-10. *Odd*: 32 × 32 crops from photographs of TinyImageNet, in which there are no CIFAR-10 pictures.
+
+# %% tags=["explorer"]
+bank = anomaly.load_bank("cifar10-compact")
+
+
+def baseline(name):
+    return anomaly.maximum_softmax(bank.sets[name].logits)  # (N, 10) -> (N,)
+
+
+known, odd = baseline("cifar10-test"), baseline("tinyimagenet-crop")
+
+# %%
+by_hand = bank.sets["cifar10-test"].logits.double().softmax(dim=1).amax(dim=1)
+print(
+    "the finished form `anomaly.maximum_softmax` equals formula (4):",
+    torch.allclose(by_hand, known),
+)
+print("score bank cifar10-compact:")
+for name, scores in (("known", known), ("odd", odd)):
+    print(
+        f"  {name:5}  {len(scores)} pictures, more than 90 % sure of {100 * (scores > 0.9).float().mean():.0f} % of them"
+    )
+
+# %% [markdown]
+# **Predict.** What do the two histograms look like? Can a threshold part them?
+
+# %%
+figure = threshold.two_histograms(known, odd, ("known: CIFAR-10", "odd: TinyImageNet crops"))
+alt = "Two histograms twice. Left, from 0 to 1: both pile up, the known ones nearly all at 1. Right, by the number of nines: the known ones lie further right, with a wide overlap."
+plots.show(figure, alt=alt)
+
+# %% [markdown]
+# On the left nearly all known pictures crowd into the last bar, and nothing can be seen there. On the right the same scores by the **number of nines**, $-\log_{10}(1 - s)$: 0.9 has one, 0.99 has two. The two hills differ, and they overlap. Hendrycks and Gimpel were right: *less* sure, on average. But there is no clean cut.
+
+# %% [markdown]
+# ## 6. A threshold has two errors
+#
+# As in the paper, **known is positive**. With "$s \ge \delta$ is let through":
+#
+# $$\text{TPR} = \frac{\text{known ones let through}}{\text{all known ones}} \qquad\qquad \text{FPR} = \frac{\text{odd ones let through}}{\text{all odd ones}} \tag{5}$$
+#
+# A **false alarm** is a known picture stopped: $1 - \text{TPR}$ of them. A **miss** is an odd picture let through: FPR of them. (Half of the literature calls odd positive. Section 10 shows what that does to you.)
+#
+# **Do it in your head.** Four known pictures and four odd ones; the threshold is 0.9. TPR? FPR?
+
+# %%
+few_known = torch.tensor([0.99, 0.95, 0.91, 0.80])
+few_odd = torch.tensor([0.97, 0.85, 0.70, 0.60])
+tpr, fpr = (few_known >= 0.9).float().mean(), (few_odd >= 0.9).float().mean()
+print(f"TPR {tpr:.2f}, FPR {fpr:.2f}")
+
+# %% [markdown]
+# Every score that occurs can be the threshold. Lower it from 1 to 0: both rates climb from 0 to 1, and draw the **ROC curve**. The sooner TPR climbs, the better; a coin gives the diagonal.
+
+
+# %%
+def roc(known, odd):
+    """Two sets of scores -> TPR and FPR at each threshold, the largest first."""
+    each = torch.cat([known, odd]).unique().flip(0)[:, None]  # (K, 1)
+    tpr = (known >= each).double().mean(dim=1)  # (K, N) -> (K,)
+    fpr = (odd >= each).double().mean(dim=1)
+    start = torch.zeros(1).double()  # a threshold above all scores lets nothing through
+    return torch.cat([start, tpr]), torch.cat([start, fpr])
+
+
+tpr, fpr = roc(few_known, few_odd)
+print("TPR", [round(rate, 2) for rate in tpr.tolist()])
+print("FPR", [round(rate, 2) for rate in fpr.tolist()])
+
+# %% [markdown]
+# The area under this curve is the **AUROC**, and it has a meaning that needs no curve at all: *the chance that a known picture, drawn at random, scores higher than an odd one.* Here are $4 \times 4 = 16$ pairs. **Count** those that the known one wins.
+
+# %%
+area = torch.trapezoid(tpr, fpr)
+wins = (few_known[:, None] > few_odd).double() + 0.5 * (few_known[:, None] == few_odd)  # (4, 4)
+print(f"area under the curve: {area:.4f}")
+print(f"pairs won: {wins.sum():.0f} of 16, {wins.mean():.4f} (a tie would count half)")
+print(f"anomaly.auroc: {anomaly.auroc(few_known, few_odd):.4f}")
+
+# %% [markdown]
+# AUROC speaks of *all* thresholds. Whoever installs a detector picks **one**, and most often like this: "at most 5 % false alarms". So choose the largest $\delta$ with a TPR of at least 95 %, and report what slips through there: **FPR at 95 % TPR**, in short FPR95. Now with thousands of pictures:
+
+# %%
+delta = known.sort(descending=True).values[round(0.95 * len(known)) - 1]
+fpr95 = (odd >= delta).double().mean()
+print(f"score bank cifar10-compact: threshold {delta:.4f}, FPR95 {100 * fpr95:.1f} %")
+print(
+    f"anomaly.threshold_at_tpr {anomaly.threshold_at_tpr(known):.4f}, anomaly.fpr_at_tpr {100 * anomaly.fpr_at_tpr(known, odd):.1f} %"
+)
+print(f"AUROC {anomaly.auroc(known, odd):.3f}")
+
+# %%
+SETS = {
+    "tinyimagenet-crop": "TinyImageNet crops",
+    "cifar100": "CIFAR-100",
+    "mnist": "MNIST digits",
+    "gaussian": "Gaussian noise",
+}
+curves = {}
+for name, title in SETS.items():
+    _, tpr, fpr = anomaly.roc_curve(known, baseline(name))  # as `roc`, for thousands
+    curves[title] = (tpr, fpr)
+alt = "ROC curves of four odd sets, each with a point where TPR reaches 0.95; all lie above the diagonal for most of their way, and FPR at the points is large."
+plots.show(threshold.roc_figure(curves), alt=alt)
+
+# %% [markdown]
+# An AUROC of 0.9 sounds like "90 %, a good mark". Look at the points: at the threshold that one would install, a large share of the odd pictures walks through. The two numbers are not rivals; they answer different questions.
+
+# %% [markdown]
+# ## 7. Ten thousand pictures a day
+#
+# A camera at a zoo's gate takes 10,000 pictures a day, and 100 of them show something that nobody trained for. Set the threshold at 95 % TPR.
+#
+# **Predict.** The bell rings. How likely is it that something odd is there?
+
+# %%
+tpr95, fpr95 = 0.95, anomaly.fpr_at_tpr(known, odd)
+false_alarms = (1 - tpr95) * 9_900
+caught, missed = (1 - fpr95) * 100, fpr95 * 100
+print(f"false alarms {false_alarms:.0f}   odd ones caught {caught:.0f}, missed {missed:.0f}")
+print(f"an alarm is real in {100 * caught / (caught + false_alarms):.0f} % of the cases")
+
+# %% [markdown]
+# More than nine of ten alarms are false, and would be with the best detector of the world: 5 % of 9,900 are 495, and there are only 100 odd ones to catch. Nothing is wrong with the arithmetic; **odd things are rare**, and that is what makes them odd. After a week nobody listens to the bell.
+#
+# What helps? A stricter TPR (99.5 %: only 50 false alarms, but more misses), a second look by a person, and above all a better score. That is the rest of this part.
+
+# %% [markdown]
+# ## 8. Try to break it
+#
+# The line is the threshold, in nines. In the picture on the right each square is one of a hundred alarms; orange ones are real.
+#
+# **Question.** (a) Find a threshold at which half of the alarms are real, with 100 odd pictures a day of TinyImageNet. What share of them do you still catch? (b) Now 10 odd ones a day. Can you get half of the alarms real again? (c) Go through the sets. Which odd pictures would you not have expected to be so hard?
+
+# %% tags=["explorer"]
+titles = {
+    "tinyimagenet-crop": "TinyImageNet crops",
+    "tinyimagenet-resize": "TinyImageNet resized",
+    "cifar100": "CIFAR-100",
+    "mnist": "MNIST digits",
+    "gaussian": "Gaussian noise",
+    "uniform": "uniform noise",
+}
+threshold.move_the_threshold(known, {title: baseline(name) for name, title in titles.items()})
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# (a) You have to go far down: an alarm only for what the network is least sure of. False alarms become few, and so do catches. (b) Hardly: with 10 odd ones even a handful of false alarms is half. The share of real alarms depends on how rare odd things are, and no detector can change that; TPR and FPR do not depend on it, which is why papers report these. (c) CIFAR-100 is hard as expected: other classes, but the same kind of photographs. The surprise is **noise**. To your eye nothing is less like an animal, and yet many networks are surer of it than of half of their own classes: section 4, in daily life. How sure differs wildly from one training to the next.
+# </details>
+
+# %% [markdown]
+# ## 9. Paper versus ours
+#
+# Table 2 of the ODIN paper has the baseline beside its own method. It was measured with a DenseNet; here are the same architecture (weights trained by others, of the same kind), and the course's compact network.
+
+# %%
+# Typed in: table 2 of Liang et al. (2018), DenseNet-BC on CIFAR-10, baseline: FPR95 and AUROC in %.
+paper = {
+    "tinyimagenet-crop": (34.7, 95.3),
+    "tinyimagenet-resize": (40.8, 94.1),
+    "uniform": (23.5, 96.5),
+    "gaussian": (12.3, 97.5),
+}
+banks = [anomaly.load_bank(name) for name in ("densenet-cifar10", "cifar10-compact")]
+print("FPR95 / AUROC, %        paper         DenseNet (bank)   compact (bank)")
+for name, published in paper.items():
+    row = f"{titles[name]:21} {published[0]:5.1f} / {published[1]:4.1f}"
+    for each in banks:
+        scores = [
+            anomaly.maximum_softmax(each.sets[part].logits) for part in ("cifar10-test", name)
+        ]
+        row += (
+            f"     {100 * anomaly.fpr_at_tpr(*scores):5.1f} / {100 * anomaly.auroc(*scores):4.1f}"
+        )
+    print(row)
+for each in banks:
+    print(f"accuracy of {each.card.name}: {100 * each.card.accuracy:.1f} % (paper 95.2 %)")
+
+# %% tags=["marked"]
+# With CIFAR-10 and TinyImageNet at hand (or a download): set to True and run.
+measure_live = False
+if measure_live:
+    sets = (datasets.image_set(name, 200).images for name in ("cifar10-test", "tinyimagenet-crop"))
+    scores = [anomaly.baseline_scores(ten, images) for images in sets]
+    print(
+        f"live, compact, 200 of each: FPR95 {100 * anomaly.fpr_at_tpr(*scores):.1f} %, AUROC {100 * anomaly.auroc(*scores):.1f} %"
+    )
+
+# %% [markdown]
+# Why not the same? **Another training**: same architecture, other weights, and a baseline is a property of the weights; on noise two trainings can differ by any amount. **Another resize**: the paper's resized pictures were made by dropping pixels, ours by averaging them; lesson 14 shows that this alone changes the numbers much. **Fewer pictures**: 2,000 TinyImageNet images here (500 of noise) against 10,000; one standard error is about one point.
+
+# %% [markdown]
+# ## 10. What goes wrong in practice
+#
+# **The forgotten division.** A network that was trained on [0, 1] is fed 0 to 255. No error, no warning. **Predict** accuracy and confidence. (Think of section 4: what is $t$ here?)
+
+# %%
+name = "zoo-animals"  # cat, dog, rabbit, mouse, owl; shipped weights
+five, _ = checkpoints.load(name, recipes.network(name))
+pictures, truth = zoo.images(zoo.ANIMALS, "test", 100)
+for title, fed in (("in [0, 1]", pictures / 255), ("0 to 255", pictures.float())):
+    shares = anomaly.classify(five, fed).softmax(dim=1)
+    right = (shares.argmax(dim=1) == truth).float().mean()
+    print(
+        f"{title:9}  accuracy {100 * right:3.0f} %   mean confidence {100 * shares.amax(dim=1).mean():.1f} %"
+    )
+
+# %% [markdown]
+# A contrast of $t = 255$: worse at its task, and as sure as ever. A detector on this score would let it all through. **When a deployed network turns suddenly sure of everything, check the units of its input.**
+#
+# **A threshold from training pictures.** It is tempting: there are so many. But a network is surer of what it was trained on. Here with real photographs, eight kinds of clothes from Fashion-MNIST:
+
+# %%
+name = "fashion-eight"  # shipped weights
+clothes, _ = checkpoints.load(name, recipes.network(name))
+seen, unseen = (
+    anomaly.baseline_scores(clothes, datasets.fashion_mnist(part).images[:1_000])
+    for part in ("train", "test")
+)
+limit = anomaly.threshold_at_tpr(seen)
+print(
+    f"threshold {limit:.3f}: lets {100 * (seen >= limit).float().mean():.1f} % of training pictures through"
+)
+print(f"but of new pictures of the same kinds  {100 * (unseen >= limit).float().mean():.1f} %")
+
+# %% [markdown]
+# You ordered 5 % false alarms and get more, on the first day, with nothing odd in sight. Set thresholds on pictures that the network was *not* trained on, and report on a third set.
+#
+# **The other positive.** Several libraries (among them OpenOOD and pytorch-ood) call the *odd* ones positive. Then "FPR95" means: catch 95 % of the odd ones, and count the false alarms. The same scores:
+
+# %%
+ours = anomaly.fpr_at_tpr(known, odd)  # let 95 % of the known through: how many odd ones come, too?
+theirs = anomaly.fpr_at_tpr(-odd, -known)  # stop 95 % of the odd: how many known ones stop, too?
+print(f"FPR95 with known as positive (ODIN's paper): {100 * ours:.1f} %")
+print(f"FPR95 with odd as positive (OpenOOD):        {100 * theirs:.1f} %")
+print(f"AUROC: {anomaly.auroc(known, odd):.4f} and {anomaly.auroc(-odd, -known):.4f}")
+
+# %% [markdown]
+# One name, two numbers; AUROC is the same for both. Before you compare with a paper, find out who is positive.
+
+# %% [markdown]
+# ## Summary
+#
+# - A softmax compares the classes it has. It cannot say "none of these", and far from the data it grows sure without bound.
+# - Still, the largest probability is *a little lower* on odd pictures: the baseline detector. Threshold, ROC, AUROC and FPR95 measure it.
+# - At 95 % TPR much slips through, and since odd things are rare, most alarms are false. We need a score that parts the two hills better.
+#
+# **Next:** [12 · Temperature](12_temperature_softmax.ipynb): divide the logits by 1000 before the softmax. It changes no answer, and yet it parts the hills.
+#
+# **Reading**
+#
+# - D. Hendrycks, K. Gimpel, *A Baseline for Detecting Misclassified and Out-of-Distribution Examples in Neural Networks*, ICLR 2017, [arXiv 1610.02136](https://arxiv.org/abs/1610.02136).
+# - M. Hein, M. Andriushchenko, J. Bitterwolf, *Why ReLU Networks Yield High-Confidence Predictions Far Away From the Training Data and How to Mitigate the Problem*, CVPR 2019, [arXiv 1812.05720](https://arxiv.org/abs/1812.05720).
+# - A. Nguyen, J. Yosinski, J. Clune, *Deep Neural Networks are Easily Fooled*, CVPR 2015, [arXiv 1412.1897](https://arxiv.org/abs/1412.1897).
+# - S. Liang, Y. Li, R. Srikant, *Enhancing The Reliability of Out-of-distribution Image Detection in Neural Networks*, ICLR 2018, [arXiv 1706.02690](https://arxiv.org/abs/1706.02690): section 2, and table 2.
