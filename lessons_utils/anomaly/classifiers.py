@@ -124,6 +124,8 @@ class CompactNet(nn.Module):
         widths: channels of the stages.
         mean: of each channel of the images, one entry a channel.
         deviation: of each channel.
+        mirrored: in eval mode, give the mean of the logits of an image and of its mirror image, for
+            twice the work: on CIFAR-10 a point of accuracy. Training sees single images.
 
     Example:
         >>> CompactNet()(torch.rand(2, 3, 32, 32)).shape
@@ -136,9 +138,11 @@ class CompactNet(nn.Module):
         widths: Sequence[int] = (64, 192, 256),
         mean: Sequence[float] = CIFAR_MEAN,
         deviation: Sequence[float] = CIFAR_DEVIATION,
+        mirrored: bool = False,
     ) -> None:
         super().__init__()
         channels = len(mean)
+        self.mirrored = mirrored
         stem = 2 * 4 * channels  # each direction of a 2 x 2 patch, and its opposite
         self.normalise = Normalise(mean, deviation)
         self.stem = nn.Conv2d(channels, stem, 2, bias=False)
@@ -153,8 +157,14 @@ class CompactNet(nn.Module):
         Args:
             images: (B, C, H, W) in [0, 1], at least 9 x 9.
         """
-        features = self.stages(F.relu(self.stem(self.normalise(images))))
-        return self.output(features.mean(dim=(2, 3)))
+        features = self._features(images)
+        if self.mirrored and not self.training:
+            features = (features + self._features(images.flip(3))) / 2
+        return self.output(features)
+
+    def _features(self, images: Tensor) -> Tensor:
+        maps = self.stages(F.relu(self.stem(self.normalise(images))))
+        return maps.mean(dim=(2, 3))
 
     @torch.no_grad()
     def whiten(self, images: Tensor) -> None:

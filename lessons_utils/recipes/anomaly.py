@@ -53,6 +53,8 @@ class ClassifierRecipe:
     shift: int = 4
     held_out: int = 2_000
     """Images of the training part that are validated on instead, the last ones."""
+    mirrored: bool = False
+    """Of the network that is shipped; the training validates single images."""
 
 
 _SMALL: dict[str, Any] = {"widths": (32, 64, 96), "batch_size": 100, "held_out": 500}
@@ -61,12 +63,14 @@ _CLOTHES = tuple(name for name in datasets.CLOTHES if name not in datasets.HELD_
 CLASSIFIERS = {
     recipe.name: recipe
     for recipe in (
-        ClassifierRecipe("cifar10-compact", "cifar10", anomaly.CIFAR10_CLASSES, steps=1_700),
+        ClassifierRecipe(
+            "cifar10-compact", "cifar10", anomaly.CIFAR10_CLASSES, steps=1_700, mirrored=True
+        ),
         ClassifierRecipe(
             "cats-dogs", "cats-dogs", ("cat", "dog"), steps=600, batch_size=250, held_out=500
         ),
-        ClassifierRecipe("zoo-animals", "zoo", zoo.ANIMALS, steps=400, **_SMALL),
-        ClassifierRecipe("zoo-cats-dogs", "zoo", ("cat", "dog"), steps=200, **_SMALL),
+        ClassifierRecipe("zoo-animals", "zoo", zoo.ANIMALS, steps=100, **_SMALL),
+        ClassifierRecipe("zoo-cats-dogs", "zoo", ("cat", "dog"), steps=80, **_SMALL),
         ClassifierRecipe(
             "fashion-eight",
             "fashion",
@@ -186,9 +190,12 @@ def train_classifier(
     )
     model = model.cpu().to(memory_format=torch.contiguous_format).eval()
     tested, truth = labelled_images(recipe, "test")
+    measured = {"images": len(tested), "single_image_accuracy": accuracy(model, tested, truth)}
+    model.mirrored = recipe.mirrored
+    measured["accuracy"] = accuracy(model, tested, truth)
     card = checkpoints.Card(
         name=name,
-        architecture=architecture,
+        architecture={**architecture, "mirrored": recipe.mirrored},
         command=command,
         seed=seed,
         training_data=f"{len(images)} images of {recipe.data}, training part; the last "
@@ -203,10 +210,7 @@ def train_classifier(
         metrics={
             "best_step": result.best_step,
             "held_out_cross_entropy": round(-result.best_score, 4),
-            "test": {
-                "images": len(tested),
-                "accuracy": round(accuracy(model, tested, truth), 4),
-            },
+            "test": checkpoints.rounded(measured),
         },
     )
     if fabric.is_global_zero:

@@ -793,3 +793,18 @@ def test_densenet_reproduces_the_papers_effect(densenet):
     accuracy = (logits.argmax(dim=1) == inside.labels).double().mean().item()
     # 93.98 % on the first 4,000 (75 CPU seconds); of 600 the standard error is 1 point.
     assert accuracy == pytest.approx(0.9398, abs=0.003 + 0.02)
+
+
+def test_a_mirrored_network_sees_both_sides_when_it_measures():
+    torch.manual_seed(0)
+    model = anomaly.CompactNet(classes=4, widths=(4, 8, 8)).eval()
+    images = torch.rand(3, 3, 32, 32)
+    single = model(images), model(images.flip(3))
+    model.mirrored = True
+    assert torch.allclose(model(images), (single[0] + single[1]) / 2, atol=1e-6)
+    features, _ = anomaly.features_and_logits(model, images)
+    assert features.shape == (3, 8)
+    torch.manual_seed(1)
+    trained = model.train()(images)
+    model.mirrored = False
+    assert torch.equal(trained, model(images))
