@@ -165,31 +165,33 @@ def false_positives(inside: Tensor, outside: Tensor) -> Tensor:
 def grid_figure(
     tables: Mapping[str, Tensor],
     chosen: Mapping[str, tuple[int, int]],
-    temperatures: Sequence[float],
-    epsilons: Sequence[float],
+    rows: Sequence[str],
+    columns: Sequence[str],
 ) -> Figure:
-    """Draw FPR at 95 % TPR over the grid, the darker the better, with a frame round the choice.
+    """Draw FPR at 95 % TPR over a grid, the darker the better, with a frame round the choice.
 
     Args:
         tables: from a title to (G, E), shares.
         chosen: from the same titles to a row and a column.
-        temperatures: G of them.
-        epsilons: E of them.
+        rows: what the G rows are called.
+        columns: what the E columns are called.
 
     Returns:
         The figure, to be passed to `plots.show`.
     """
+    size = (12, 0.42 * len(rows) + 1.1)
     figure, grid = plt.subplots(
-        1, len(tables), figsize=(12, 2.6), squeeze=False, layout="constrained"
+        1, len(tables), figsize=size, sharey=True, squeeze=False, layout="constrained"
     )
     for axes, (title, table) in zip(grid[0], tables.items(), strict=True):
         _numbers(axes, 100 * table, (100 * table.min().item(), 100 * table.max().item()))
         row, column = chosen[title]
-        frame = plt.Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, ec="tab:orange", lw=4)
+        frame = plt.Rectangle((column - 0.46, row - 0.46), 0.92, 0.92, fill=False)
+        frame.set(edgecolor="tab:orange", linewidth=4)
         axes.add_patch(frame)
-        axes.set_xticks(range(len(epsilons)), [f"{value:g}" for value in epsilons])
-        axes.set_yticks(range(len(temperatures)), [f"T = {value:g}" for value in temperatures])
-        axes.set(title=title, xlabel="epsilon")
+        axes.set_xticks(range(len(columns)), columns, fontsize=9)
+        axes.set_title(title)
+    grid[0, 0].set_yticks(range(len(rows)), rows)
     return figure
 
 

@@ -116,9 +116,9 @@ def test_false_positives_are_those_of_each_pair(explorer):
 
 def test_the_grid_frames_the_choice():
     tables = {"a": torch.rand(3, 3), "b": torch.rand(3, 3)}
-    figure = detector.grid_figure(tables, {"a": (2, 1), "b": (0, 0)}, TEMPERATURES, EPSILONS)
+    figure = detector.grid_figure(tables, {"a": (2, 1), "b": (0, 0)}, list("TUV"), list("xyz"))
     frames = [axes.patches[0].get_xy() for axes in figure.axes]
-    assert frames == [(0.5, 1.5), (-0.5, -0.5)]
+    assert frames == [pytest.approx((0.54, 1.54)), pytest.approx((-0.46, -0.46))]
     assert figure.axes[0].texts[5].get_text() == f"{100 * tables['a'][1, 2]:.0f}"
     plt.close(figure)
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lessons_utils import checkpoints, depth, superres
+from lessons_utils import anomaly, checkpoints, depth, superres
 
 SOURCES = Path(__file__).parents[2] / "notebooks" / "source"
 
@@ -66,3 +66,16 @@ def test_lesson_07_builds_the_fine_network_of_the_package():
     picture = torch.rand(2, 3, 114, 152, generator=generator)
     coarse = torch.rand(2, 1, 26, 36, generator=generator)
     torch.testing.assert_close(copy(picture, coarse), ours(picture, coarse))
+
+
+def test_lesson_14_builds_the_odin_of_the_package():
+    lesson = defined_in("14_odin_detector", "class Odin", torch=torch, anomaly=anomaly)["Odin"]
+    torch.manual_seed(0)
+    model = anomaly.CompactNet(widths=(8, 12, 16))
+    images = torch.rand(40, 3, 32, 32)
+    for temperature, epsilon in ((1000.0, 0.0014), (10.0, 0.004), (1.0, 0.0)):
+        theirs = lesson(model, temperature, epsilon).fit(images)
+        ours = anomaly.fit_detector(model, images, temperature, epsilon)
+        torch.testing.assert_close(theirs.score(images), ours.scores(images), rtol=1e-6, atol=0)
+        assert theirs.delta == pytest.approx(ours.threshold, rel=1e-6)
+        assert theirs.accepts(images).sum() == ours.accepts(images).sum() == 38
