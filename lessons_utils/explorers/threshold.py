@@ -21,7 +21,15 @@ MOST_NINES = 6
 A_DAY = 10_000
 """Pictures that a camera takes a day."""
 
-_TICKS = {0.0: "0", 0.301: "0.5", 1.0: "0.9", 2.0: "0.99", 3.0: "0.999", 4.0: "4 nines", 6.0: "6"}
+_TICKS = {
+    0.0: "0",
+    0.301: "0.5",
+    1.0: "0.9",
+    2.0: "0.99",
+    3.0: "0.999",
+    4.0: "0.9999",
+    6.0: "6 nines",
+}
 _BINS = np.linspace(0, MOST_NINES, 31)
 
 
@@ -254,8 +262,8 @@ def two_maps(
         for (name, cloud), marker in zip(points.items(), "ox", strict=True):
             axes.plot(*cloud.T, marker, color="black", ms=5, label=name, mfc="white")
         for name, (x, y) in strangers.items():
-            if span[0] / 50 < x <= span[0] and y <= span[1]:
-                axes.plot(x, y, "*", color="black", ms=13)
+            if span[0] / 100 < x <= span[0] and y <= span[1]:
+                axes.plot(x, y, "*", color="black", ms=13, clip_on=False)
                 axes.annotate(name, (x, y), (0, 9), textcoords="offset points", ha="center")
         axes.set(title=title, xlabel=labels[0], xlim=(0, span[0]), ylim=(0, span[1]))
     grid[0].set_ylabel(labels[1])
@@ -266,7 +274,7 @@ def two_maps(
     return figure
 
 
-def along_a_line(factors: Tensor, logits: Tensor, classes: Sequence[str], named: int = 3) -> Figure:
+def along_a_line(factors: Tensor, logits: Tensor, classes: Sequence[str], named: int = 1) -> Figure:
     """Draw logits and confidence against the factor by which a picture is stretched.
 
     Args:

@@ -9,7 +9,7 @@
 # %% [markdown]
 # # 11 · The overconfident softmax
 #
-# A network that knows cats and dogs is shown a coffee cup. "Dog", it says, and it is very sure. You find out why it cannot help it, and build the alarm that every later lesson has to beat.
+# A network that knows cats and dogs is shown a cup of coffee. It does not shrug. It names an animal, and is sure. You find out why it cannot help it, and build the alarm that every later lesson has to beat.
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/cnns-for-other-image-tasks/blob/main/notebooks/11_overconfident_softmax.ipynb)
 #
@@ -61,7 +61,7 @@ alt = "Four drawings: A a cat's face, B a dog's face, C a coffee cup, D another 
 plots.show(plots.picture_row(big, width=10), alt=alt)
 
 # %% [markdown]
-# C. You did not need to know cups for that, you had no list of "things that are not animals" in mind, and nobody trained you on this game. You noticed: **this is not like the others.**
+# C. (B, the only one without a tie? Well spotted, but you know what was meant.) You had no list of "things that are not animals" in mind, and nobody trained you on this game. You noticed: **this is not like the others.**
 #
 # A classifier never plays this game. It plays another one: "cat or dog?", over and over. Let us train one, and then show it C.
 #
@@ -124,14 +124,14 @@ print(
 # %% [markdown]
 # Your network's numbers are your own: another seed, other certainties. Train it again (go back two cells): the noise may well change from "dog, 100 %" to "cat, 100 %". **It is sure, and sure of something else each time.**
 #
-# So that we all speak of the same numbers, here is one that was trained before, longer. A hundred drawings of each kind:
+# So that we all speak of the same numbers, here is one that was trained before. A hundred drawings of each kind:
 
 # %%
 name = "zoo-cats-dogs"
 zoo_network, card = checkpoints.load(name, recipes.network(name))
 print(f"shipped weights; accuracy by their card: {100 * card.metrics['test']['accuracy']:.0f} %")
 print("100 of each      answers mostly   more than 90 % sure")
-for kind in ("cat", "dog", "rabbit", "bear", "cup", "tree", "car"):
+for kind in ("cat", "dog", "rabbit", "bear", "cup", "car", "tree"):
     pictures, _ = zoo.images((kind,), "test", 100)
     shares = anomaly.classify(zoo_network, pictures).softmax(dim=1)
     says = ("cat", "dog")[int(shares.argmax(dim=1).mode().values)]
@@ -162,7 +162,7 @@ alt = "The network of photographs on a cat, a cup of coffee, a rocket, an astron
 plots.show(figure, alt=alt)
 
 # %% [markdown]
-# The rocket is a cat or a dog. There is no third thing that it could be. In a demonstration this is funny. In a hospital, where the two classes are "healthy" and "fracture" and somebody uploads the wrong organ, it is not.
+# The rocket is an animal. There is nothing else that it could be. In a demonstration this is funny. In a hospital, where the two classes are "healthy" and "fracture" and somebody uploads the wrong organ, it is not.
 
 # %% [markdown]
 # ## 3. Why it must be sure
@@ -259,7 +259,7 @@ for name, numbers in creatures.items():
 spans = ((35.0, 20.0), (6_000.0, 160.0))
 maps = {}
 for title, (right, up) in zip(
-    ("where the animals are", "the same map, 170 times as wide"), spans, strict=True
+    ("where the animals are", "the same, 170 times as wide: dog"), spans, strict=True
 ):
     x, y = torch.linspace(0, right, 240).double(), torch.linspace(0, up, 240).double()
     maps[title] = dog_share(torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1))
@@ -310,24 +310,24 @@ z = anomaly.classify(ten, 0.5 + far.view(-1, 1, 1, 1) * (coffee - 0.5))
 slopes = [(z[1] - z[0]) / 10, (z[3] - z[2]) / 10]
 print(
     "shipped weights; every slope at t = 500 and at t = 1000 within 1 %:",
-    torch.allclose(*slopes, rtol=0.01),
+    torch.allclose(*slopes, rtol=0.01, atol=0.01),
 )
 print(f"surest of all at t = 1000: {z[3].softmax(dim=0).max():.6f}")
 
 # %% [markdown]
 # ### A picture of a ship
 #
-# You need not leave the range of pictures, either. Start from noise and climb: ask for the gradient of $\log p_k$ with respect to the *pixels*, and move each of them by two grey levels in its direction. Twenty times, for each of the ten classes, from the same noise. (Lesson 13 lives on this gradient.)
+# You need not leave the range of pictures, either. Start from noise and climb: ask for the gradient of $\log p_k$ with respect to the *pixels*, and move each of them by one grey level of 255 in its direction. Forty times, for each of the ten classes, from the same noise. (Lesson 13 lives on this gradient.)
 
 # %%
 noise = datasets.noise_images("gaussian", 1) / 255  # (1, 3, 32, 32)
 liked = noise.repeat(10, 1, 1, 1)
 wanted = torch.arange(10)
-for _ in range(20):
+for _ in range(40):
     liked.requires_grad_()
     log_p = ten(liked).log_softmax(dim=1)[wanted, wanted]
     (gradient,) = torch.autograd.grad(log_p.sum(), liked)
-    liked = (liked + 2 / 255 * gradient.sign()).clamp(0, 1).detach()
+    liked = (liked + 1 / 255 * gradient.sign()).clamp(0, 1).detach()
 
 # %%
 confidence = anomaly.classify(ten, liked).softmax(dim=1)[wanted, wanted]
@@ -339,7 +339,9 @@ alt = "Ten squares of coloured noise that look alike, titled airplane to truck, 
 plots.show(figure, alt=alt)
 
 # %%
-print("live, on shipped weights: every one more than 99 % sure:", bool(confidence.min() > 0.99))
+print(
+    "live, on shipped weights: at least nine are above 99 %:", bool((confidence > 0.99).sum() >= 9)
+)
 print(f"no value moved by more than {255 * (liked - noise).abs().max():.0f} of 255 levels")
 
 # %% [markdown]
@@ -459,7 +461,7 @@ curves = {}
 for name, title in SETS.items():
     _, tpr, fpr = anomaly.roc_curve(known, baseline(name))  # as `roc`, for thousands
     curves[title] = (tpr, fpr)
-alt = "ROC curves of four odd sets, each with a point where TPR reaches 0.95; all lie above the diagonal for most of their way, and FPR at the points is large."
+alt = "ROC curves of four odd sets, each with a point where TPR reaches 0.95; the points lie far to the right, where FPR is large."
 plots.show(threshold.roc_figure(curves), alt=alt)
 
 # %% [markdown]
@@ -480,7 +482,7 @@ print(f"false alarms {false_alarms:.0f}   odd ones caught {caught:.0f}, missed {
 print(f"an alarm is real in {100 * caught / (caught + false_alarms):.0f} % of the cases")
 
 # %% [markdown]
-# More than nine of ten alarms are false, and would be with the best detector of the world: 5 % of 9,900 are 495, and there are only 100 odd ones to catch. Nothing is wrong with the arithmetic; **odd things are rare**, and that is what makes them odd. After a week nobody listens to the bell.
+# About nine of ten alarms are false. The best detector of the world, one that catches every odd picture, would still be wrong five times out of six: 5 % of 9,900 are 495 false alarms, and there are only 100 odd ones to catch. Nothing is wrong with the arithmetic; **odd things are rare**, and that is what makes them odd. After a week nobody listens to the bell.
 #
 # What helps? A stricter TPR (99.5 %: only 50 false alarms, but more misses), a second look by a person, and above all a better score. That is the rest of this part.
 
@@ -566,7 +568,7 @@ for title, fed in (("in [0, 1]", pictures / 255), ("0 to 255", pictures.float())
     )
 
 # %% [markdown]
-# A contrast of $t = 255$: worse at its task, and as sure as ever. A detector on this score would let it all through. **When a deployed network turns suddenly sure of everything, check the units of its input.**
+# A contrast of $t = 255$: worse at its task, and as sure as ever. A detector on this score would not ring. **When a deployed network turns suddenly sure of everything, check the units of its input.**
 #
 # **A threshold from training pictures.** It is tempting: there are so many. But a network is surer of what it was trained on. Here with real photographs, eight kinds of clothes from Fashion-MNIST:
 
