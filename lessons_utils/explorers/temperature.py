@@ -114,12 +114,14 @@ class TurnTheTemperature:
         left.set(title="scores; 95 % of inside lie right of the line", xlabel="largest probability")
         left.set_ylim(0, 1.25 * left.get_ylim()[1])  # room for the legend
         left.legend(loc="upper center", ncols=2)
-        right.plot(TEMPERATURES, self._curve(network, outside, classes), ".-", color=OUTSIDE)
-        right.plot([temperature], [100 * fpr], "o", color="black", ms=9, mfc="none", mew=2)
+        curve = self._curve(network, outside, classes)
+        right.plot(np.log10(TEMPERATURES), curve, ".-", color=OUTSIDE)  # quicker than a log axis
+        right.plot(
+            np.log10([temperature]), [100 * fpr], "o", color="black", ms=9, mfc="none", mew=2
+        )
         right.set(title="false positives", xlabel="temperature T", ylabel="FPR at 95 % TPR, %")
-        right.set(xscale="log", ylim=(0, 103))
-        right.set_xticks((1, 10, 100, 1000), ("1", "10", "100", "1000"))
-        right.minorticks_off()
+        right.set(ylim=(0, 103))
+        right.set_xticks(range(4), ("1", "10", "100", "1000"))
 
         low, high = torch.cat(scores).aminmax()
         return (

@@ -13,7 +13,7 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/cnns-for-other-image-tasks/blob/main/notebooks/12_temperature_softmax.ipynb)
 #
-# **Budget:** 30 s on a CPU core (GPU: not measured) · 1.0 GB of memory · nothing to download
+# **Budget:** 35 s on a CPU core (GPU: not measured) · 1.2 GB of memory · nothing to download
 #
 # **You will be able to**
 #
@@ -122,7 +122,7 @@ curves = {
 }
 plots.show(
     temperature.curves_figure(several, curves, "The two change places", "largest probability"),
-    alt="The scores of A and B fall as T grows, from 1 to a third; B is above A below T = 2, below it afterwards.",
+    alt="The scores of A and B fall as T grows, from 1 to a third; B is above A at T = 1 and below it from T = 2 on.",
 )
 
 # %% [markdown]
@@ -225,23 +225,23 @@ for name in banks:
 # Also for lesson 13: $\log \sigma(d/T)$ has the gradient $\frac{1}{T}\,\sigma(-d/T)\,\nabla d$ with respect to the picture. The factor in front is positive, so its **sign** does not depend on T, either.
 # </details>
 #
-# Now see it. The drawn zoo's network for two classes (shipped weights) meets drawn cats and dogs, and drawings of things that are neither.
+# Now see it. The drawn zoo's network for two classes (shipped weights) meets drawn cats and dogs, and drawings of bears and of things, which are neither.
 
 # %%
-pets, _ = zoo.images(("cat", "dog"), "test", 300)  # (300, 3, 32, 32) uint8, drawings
-things, _ = zoo.images(zoo.THINGS, "test", 300)  # cars, houses, trees, cups ...
 pair, _ = checkpoints.load("zoo-cats-dogs", recipes.network("zoo-cats-dogs"))
-pet_logits, thing_logits = anomaly.classify(pair, pets), anomaly.classify(pair, things)  # (300, 2)
+groups = {"cats and dogs": ("cat", "dog"), "bears": zoo.NEAR, "things": zoo.THINGS}
+drawn = {title: zoo.images(kinds, "test", 300)[0] for title, kinds in groups.items()}  # drawings
+drawn = {title: anomaly.classify(pair, images) for title, images in drawn.items()}  # (300, 2)
 
 # %%
-print("two classes: inside drawn cats and dogs, outside drawn things (live, shipped weights)")
+print("inside: drawn cats and dogs; two classes   (live, shipped weights)")
 for T in (1, 10, 1000):
-    s = [anomaly.maximum_softmax(part, T) for part in (pet_logits, thing_logits)]
-    m = anomaly.measure(*s)
-    print(
-        f"T = {T:4d}: threshold {anomaly.threshold_at_tpr(s[0]):.6f}"
-        f"   FPR {100 * m['fpr95']:.2f} %   AUROC {100 * m['auroc']:.2f} %"
-    )
+    pets, *others = (anomaly.maximum_softmax(part, T) for part in drawn.values())
+    print(f"T = {T:4d}: threshold {anomaly.threshold_at_tpr(pets):.6f}", end="")
+    for title, values in zip(("bears", "things"), others, strict=True):
+        fpr, auroc = anomaly.fpr_at_tpr(pets, values), anomaly.auroc(pets, values)
+        print(f"   {title}: FPR {100 * fpr:5.2f} %, AUROC {100 * auroc:.2f} %", end="")
+    print()
 
 # %% [markdown]
 # Only the threshold moves. And the twin of a threshold can be computed, without any image:
@@ -249,9 +249,10 @@ for T in (1, 10, 1000):
 # %%
 delta, T = 0.9, 1000
 twin = torch.sigmoid(torch.logit(torch.tensor(delta, dtype=torch.float64)) / T).item()
-one = anomaly.maximum_softmax(thing_logits, 1) >= delta
-other = anomaly.maximum_softmax(thing_logits, T) >= twin
-print(f"0.9 at T = 1 is {twin:.6f} at T = 1000: the same things pass: {torch.equal(one, other)}")
+one = anomaly.maximum_softmax(drawn["things"], 1) >= delta
+other = anomaly.maximum_softmax(drawn["things"], T) >= twin
+print(f"0.9 at T = 1 is {twin:.6f} at T = 1000")
+print(f"of 300 things {int(one.sum())} pass; the same ones: {torch.equal(one, other)}")
 
 # %% [markdown]
 # ### How many classes does it take?
@@ -274,7 +275,7 @@ plots.show(
 )
 
 # %% [markdown]
-# With two classes there is a single rival: no "other rivals" that a larger T could look at. So this lesson moves on with ten. (The drawn zoo is easy, its two-class network a good detector; the two logits from real photographs make a poor one. Good or poor, T has no say in it.)
+# With two classes there is a single rival: no "other rivals" that a larger T could look at. So this lesson moves on with ten. (A two-class detector may be good, as on the drawn things, or poor, as on the drawn bears and on real photographs. T has no say in it.)
 #
 # ### Try to break it
 #
@@ -490,12 +491,12 @@ print("T -> inf: the mean gap, U1:", torch.allclose(soft_gap(known, 1e6), mean_g
 # %% [markdown]
 # <details><summary>How does this agree with the paper's expansion?</summary>
 #
-# Expanding $m_T$ for large T gives $m_T = U_1 - \frac{\operatorname{Var}}{2T} + O(1/T^2)$. The paper's bracket is $U_1 - \frac{U_2}{2T} = U_1 - \frac{U_1^2}{2T} - \frac{\operatorname{Var}}{2T}$. The extra term depends on $U_1$ alone, and $u - \frac{u^2}{2T}$ rises with $u$ as long as $u < T$, so to this order both rank the images alike. What can change the order is the variance: images of the same mean gap whose rivals differ more are ranked lower. Beyond $u = T$ the parabola turns down: that is the nonsense at $T = 1$ in section 5's table.
+# Expanding $m_T$ for large T gives $m_T = U_1 - \frac{\operatorname{Var}}{2T} + O(1/T^2)$. The paper's bracket is $U_1 - \frac{U_2}{2T} = U_1 - \frac{U_1^2}{2T} - \frac{\operatorname{Var}}{2T}$. Put $m_T$ for $u$ into $u - \frac{u^2}{2T}$, and you get that bracket, up to $O(1/T^2)$. This parabola rises as long as $u < T$, so to this order both rank the images alike. What can change the order is the variance: images of the same mean gap whose rivals differ more are ranked lower. Beyond $u = T$ the parabola turns down: that is the nonsense at $T = 1$ in section 5's table.
 #
 # Two classes: with one rival the smallest gap *is* the mean gap. $m_T = d$ at every T, section 4 in one line.
 # </details>
 #
-# So temperature chooses **between the nearest rival and all rivals**. Here is the whole way. (Ranked by the soft gap: below $T = 0.5$ many probabilities round to 1, and the order would be lost.)
+# So temperature chooses **between the nearest rival and all rivals**. Here is the whole way. (Ranked by the soft gap: below $T = 0.5$ more and more probabilities round to 1, and the order would be lost.)
 
 # %%
 whole = [0.05 * 10 ** (step / 5) for step in range(23)]  # 0.05 to 1256
@@ -614,13 +615,13 @@ for kind, (baseline, odin) in paper.items():
     print(f"{temperature.NAMES[kind]:23s}", row)
 
 # %% [markdown]
-# Our baselines are worse than the paper's: these weights are another training of the same architecture, and our pictures were resized with a filter against aliasing (lesson 14 shows how much that alone changes). The claims to check are these:
+# Our baselines are worse than the paper's: these weights are another training of the same architecture, and our resized pictures went through a filter against aliasing (lesson 14 shows how much that alone changes). The claims to check are these:
 #
 # | the paper says | here |
 # |---|---|
 # | FPR falls as T grows | on photographs, for both networks; on noise it may rise |
 # | above about T = 100 it is flat | yes; most of the gain comes before 10 |
-# | for $T \to \infty$ the detector is that of $U_1$ | yes, to all printed digits |
+# | for $T \to \infty$ the detector is that of $U_1$ | yes: T = 1e6 and $U_1$ agree |
 # | $U_1$ is larger inside | yes, clearly |
 # | at the same $U_1$, $U_2$ is larger inside | mildly, on photographs; the reverse on noise |
 
@@ -632,24 +633,22 @@ for kind, (baseline, odin) in paper.items():
 # Networks are often run in 16 bits. At $T = 1000$ the scores of ten classes lie between 0.100 and 0.106. **Predict:** how many different numbers are there in that range in bfloat16, which has 8 significant bits?
 
 # %%
-print("the score's type   different scores    FPR at 95 % TPR    AUROC   (bank, DenseNet)")
+print("scores stored as   different scores    FPR at 95 % TPR    AUROC   (bank, DenseNet)")
 for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16):
-    s = [(part.to(dtype) / 1000).softmax(dim=1).amax(dim=1).double() for part in (known, unknown)]
+    s = [anomaly.maximum_softmax(part, 1000).to(dtype).double() for part in (known, unknown)]
     m = anomaly.measure(*s)
     kind, different = str(dtype).removeprefix("torch."), len(torch.cat(s).unique())
     print(f"{kind:18s} {different:16,d} {100 * m['fpr95']:16.1f} {100 * m['auroc']:10.1f}")
 
 # %% [markdown]
-# The order is lost in ties. The network may run in 16 bits; the *score* may not. `anomaly.temperature_softmax` casts the logits to float64 first. The mirror image happens at small T, where scores round to 1. Then even the two-class theorem fails, since it speaks of numbers and not of floats:
+# The order is lost in ties, even where the score was computed exactly and only stored in 16 bits. The network may run in 16 bits; the *score* may not. `anomaly.temperature_softmax` casts the logits to float64 first. The mirror image happens at small T, where scores round to 1. Then even the two-class theorem fails, since it speaks of numbers and not of floats:
 
 # %%
 for T in (1, 0.01):
-    s = [anomaly.maximum_softmax(part, T) for part in (pet_logits, thing_logits)]
-    print(
-        f"two classes, T = {T}: {100 * (s[0] == 1).double().mean():.0f} % of the inside scores are 1,",
-        end=" ",
-    )
-    print(f"FPR {100 * anomaly.fpr_at_tpr(*s):.1f} %")
+    pets, bears, _ = (anomaly.maximum_softmax(part, T) for part in drawn.values())
+    ones, fpr = (pets == 1).double().mean(), anomaly.fpr_at_tpr(pets, bears)
+    print(f"two classes, T = {T}: {100 * ones:.0f} % of inside score exactly 1,", end=" ")
+    print(f"FPR of bears {100 * fpr:.1f} %")
 
 # %% [markdown]
 # ### Two digits
