@@ -40,7 +40,10 @@ def ssim_map(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _window_mean(maps: Tensor) -> Tensor:
-    return F.avg_pool2d(F.pad(maps, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    for dim, around in ((-1, (1, 1, 0, 0)), (-2, (0, 0, 1, 1))):  # avg_pool2d is five times slower
+        padded, size = F.pad(maps, around, mode="replicate"), maps.shape[dim]
+        maps = sum(padded.narrow(dim, start, size) for start in range(3)) / 3
+    return maps
 
 
 def photometric_error(target: Tensor, warped: Tensor, alpha: float = ALPHA) -> Tensor:
@@ -94,8 +97,11 @@ def photometric_loss(target: Tensor, warped: Tensor, valid: Tensor) -> Tensor:
 
 def erode(mask: Tensor) -> Tensor:
     """Keep the pixels of a mask, (B, 1, H, W) bool, whose eight neighbours are in it as well."""
-    outside = F.max_pool2d((~mask).float(), 3, stride=1, padding=1)
-    return outside == 0
+    for dim, around in ((-1, (1, 1, 0, 0)), (-2, (0, 0, 1, 1))):
+        padded, size = F.pad(mask, around, value=True), mask.shape[dim]
+        first, middle, last = (padded.narrow(dim, start, size) for start in range(3))
+        mask = first & middle & last
+    return mask
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
