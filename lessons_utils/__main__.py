@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import math
 import shlex
 import shutil
 import sys
@@ -94,8 +95,11 @@ def train(options: argparse.Namespace) -> int:
         train_by_recipe = recipes.train_depth
     elif options.name in recipes.CLASSIFIERS:
         train_by_recipe = recipes.train_classifier
+    elif options.name in recipes.MOTION:
+        train_by_recipe = recipes.train_motion
     else:
-        names = ", ".join([*recipes.SUPER_RESOLUTION, *recipes.DEPTH, *recipes.CLASSIFIERS])
+        kinds = (recipes.SUPER_RESOLUTION, recipes.DEPTH, recipes.CLASSIFIERS, recipes.MOTION)
+        names = ", ".join(name for kind in kinds for name in kind)
         raise ValueError(f"No recipe is named {options.name!r}. There are: {names}.")
     card = train_by_recipe(
         options.name,
@@ -112,13 +116,15 @@ def train(options: argparse.Namespace) -> int:
 
 
 def evaluate(options: argparse.Namespace) -> int:
-    """Measure a network: SRCNN on pictures, a depth network on test frames, ODIN on two sets."""
+    """Measure a network: SRCNN on pictures, depth on frames, GeoNet on drives, ODIN on two sets."""
     if options.name in ("odin", _OWN_ODIN):
         return _evaluate_odin(options)
     if options.inside or options.outside or options.count:
         raise ValueError(f"--inside, --outside and --count are for odin and {_OWN_ODIN}.")
     if options.name in recipes.DEPTH:
         return _evaluate_depth(options)
+    if options.name in recipes.MOTION:
+        return _evaluate_motion(options)
     model, scale = recipes.load_for_evaluation(options.name, options.weights, options.scale)
     if options.images:
         images = datasets.image_folder(options.images)
@@ -151,6 +157,24 @@ def _evaluate_depth(options: argparse.Namespace) -> int:
     for metric in depth.METRICS:
         row = "".join(f"{scores[name][metric]:9.3f}" for name in ("mean", "coarse", "fine"))
         print(f"{metric:16}{row}")
+    return 0
+
+
+def _evaluate_motion(options: argparse.Namespace) -> int:
+    if options.images or options.scale or options.data:
+        raise ValueError(f"--images, --scale and --data are not for {options.name}.")
+    model = recipes.load_geonet(options.name, options.weights).to(runtime.choose_device())
+    scores = recipes.measure_streets(model, *recipes.drives_for_test())
+    if options.json:
+        print(json.dumps({"name": options.name, **scores}))
+        return 0
+    for table in ("depth", "flow", "pose", "occlusions"):
+        rows = scores[table]
+        metrics = list(next(iter(rows.values())))
+        print(f"{table:14}" + "".join(f"{metric:>16}" for metric in metrics))
+        for name, row in rows.items():
+            values = (math.nan if row[metric] is None else row[metric] for metric in metrics)
+            print(f"{name:14}" + "".join(f"{value:16.3f}" for value in values))
     return 0
 
 

@@ -6,6 +6,7 @@ from torch import nn
 
 from lessons_utils import anomaly, checkpoints, depth, superres
 from lessons_utils.recipes.depth import DEPTH
+from lessons_utils.recipes.motion import MOTION, GeoNet
 from lessons_utils.recipes.super_resolution import SUPER_RESOLUTION
 
 
@@ -20,6 +21,8 @@ def network(name: str) -> nn.Module:
     """
     if name in SUPER_RESOLUTION:
         kind = superres.SRCNN
+    elif name in MOTION:
+        kind = GeoNet
     else:
         kind = depth.EigenDepth if name in DEPTH else anomaly.CompactNet
     return kind(**checkpoints.load_card(name).architecture)

@@ -1,0 +1,584 @@
+"""GeoNet on rendered streets: depth and camera motion first, then what moves by itself.
+
+Nothing here sees a label: `scenes.streets.images` gives pictures and intrinsics only, and held-out
+streets are judged by the loss. Truth comes in when the finished networks are measured, in
+`recipes.motion_tables`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from lessons_utils import checkpoints, datasets, motion, runtime, training
+from lessons_utils.recipes.motion_tables import measure_streets
+from lessons_utils.scenes import streets
+
+STREETS = {"train": 400, "validation": 40, "test": 100}
+"""How many drives a part has; each goes through a street of its own."""
+
+FRAMES = {"train": 5, "validation": 3, "test": 3}
+"""Frames of a drive: five hold three snippets of three, at less rendering than three drives."""
+
+_CALIBRATION = 25
+"""Batches that set batch normalisation's statistics for averaged weights, which have none."""
+
+
+@dataclass(frozen=True)
+class MotionRecipe:
+    """Trains depth and pose together, then residual flow on their frozen output (section 3.5).
+
+    Unlike the paper, as measured on streets: an error counts in the source frame that explains the
+    pixel better (Godard et al., "Digging into self-supervised monocular depth estimation", ICCV
+    2019), which spares what one of them does not see; coarse answers are enlarged and compared at
+    full size; disparity is divided by its mean before it is smoothed, weakly. Without these the
+    loss is easily lowest at one depth for everything.
+    """
+
+    name: str
+    rigid_steps: int
+    residual_steps: int
+    learning_rate: float = 7e-4
+    residual_learning_rate: float = 7e-4
+    batch_size: int = 4
+    """Snippets in the rigid stage, pairs of frames in the other one."""
+    depth_smoothness: float = 1e-3
+    """Weight at full size; half of it at half size, and so on. The paper: 0.5."""
+    flow_smoothness: float = 5e-3
+    """Likewise, of residual flow in pixels: rigid flow keeps its edges. The paper smooths final
+    flow."""
+    agreement: float = 1e-2
+    """Weight of a pixel's disagreement between forward and backward flow."""
+    auto_mask: bool = False
+    """Leave out pixels that an unwarped source explains at least as well (Godard et al.). It keeps
+    cars as fast as the camera from the depth loss, which else puts them far away. Off: far away,
+    they have the rigid flow that is seen, and lesson 09 shows it."""
+    consistency: bool = True
+    """Residual flow is learnt only where forward and backward flow agree; without, everywhere
+    inside the source."""
+
+
+MOTION = {
+    recipe.name: recipe
+    for recipe in (MotionRecipe("geonet-streets", rigid_steps=3_000, residual_steps=1_500),)
+}
+
+
+# ---- The networks together ---------------------------------------------------------------------
+
+
+class RigidStage(nn.Module):
+    """Depth and pose, which are trained together.
+
+    Args:
+        widths: of `motion.DepthNet`.
+        pose_widths: of `motion.PoseNet`.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int] = motion.WIDTHS,
+        pose_widths: Sequence[int] = motion.POSE_WIDTHS,
+    ) -> None:
+        super().__init__()
+        self.depth = motion.DepthNet(widths)
+        self.pose = motion.PoseNet(2, pose_widths)
+
+    def forward(self, target: Tensor, sources: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return disparity of the target at four scales, and the vectors of the poses (B, 2, 6).
+
+        Arguments and errors: `motion.PoseNet`.
+        """
+        return self.depth(target), self.pose(target, sources)
+
+
+class GeoNet(nn.Module):
+    """All three networks: what a checkpoint holds.
+
+    Args:
+        widths: of the depth and the flow network's encoders.
+        pose_widths: of the pose network.
+
+    Example:
+        >>> model = GeoNet()
+        >>> before, target, after = torch.rand(3, 1, 3, 64, 96)
+        >>> T = model.poses(target, torch.stack([before, after], dim=1))[:, 1]
+        >>> K = torch.tensor([[[56.0, 0, 47.5], [0, 56, 29], [0, 0, 1]]])
+        >>> rigid, final = model.flow(target, after, T, K)
+        >>> final.shape
+        torch.Size([1, 2, 64, 96])
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int] = motion.WIDTHS,
+        pose_widths: Sequence[int] = motion.POSE_WIDTHS,
+    ) -> None:
+        super().__init__()
+        self.rigid = RigidStage(widths, pose_widths)
+        self.residual = motion.ResidualFlowNet(widths)
+
+    def depth(self, images: Tensor) -> Tensor:
+        """Return the depth of images (B, 3, H, W) in [0, 1], (B, 1, H, W), in an unknown unit."""
+        return 1 / self.rigid.depth(images)[0]
+
+    def poses(self, target: Tensor, sources: Tensor) -> Tensor:
+        """Return T_target_to_source for each source, (B, 2, 4, 4), in the unit of `depth`.
+
+        Args:
+            target: (B, 3, H, W) in [0, 1], the middle frame of three.
+            sources: (B, 2, 3, H, W), the ones before and after it.
+        """
+        return motion.pose_from_vector(self.rigid.pose(target, sources))
+
+    def flow(self, target: Tensor, source: Tensor, T: Tensor, K: Tensor) -> tuple[Tensor, Tensor]:
+        """Return rigid and final flow from target to source, (B, 2, H, W) each, pixels.
+
+        For the way back give source and target, and `motion.invert_pose(T)`.
+
+        Args:
+            target: (B, 3, H, W) in [0, 1].
+            source: (B, 3, H, W) in [0, 1].
+            T: (B, 4, 4), from `poses`.
+            K: (B, 3, 3).
+        """
+        rigid = motion.rigid_flow(self.depth(target), T, K)
+        return rigid, rigid + self.residual(target, source, rigid)[0]
+
+
+# ---- Losses ------------------------------------------------------------------------------------
+
+
+def rigid_loss(
+    disparities: Sequence[Tensor],
+    vectors: Tensor,
+    target: Tensor,
+    sources: Tensor,
+    K: Tensor,
+    recipe: MotionRecipe,
+) -> Tensor:
+    """Return how badly depth and pose rebuild the target, and how rough depth is (section 3.3).
+
+    Args:
+        disparities: (B, 1, H / 2^s, W / 2^s), of the target.
+        vectors: (B, S, 6), of the poses.
+        target: (B, 3, H, W) in [0, 1].
+        sources: (B, S, 3, H, W).
+        K: (B, 3, 3).
+        recipe: gives the weights.
+
+    Returns:
+        A scalar, the mean over the scales.
+    """
+    pairs = list(zip(motion.pose_from_vector(vectors).unbind(1), sources.unbind(1), strict=True))
+    still = None
+    if recipe.auto_mask:
+        unwarped = [motion.photometric_error(target, source) for _, source in pairs]
+        still = torch.stack(unwarped).amin(dim=0)
+    loss = target.new_zeros(())
+    for scale, disparity in enumerate(disparities):
+        depth = 1 / _enlarged(disparity, target)
+        errors = []
+        for T, source in pairs:
+            warped, inside = motion.inverse_warp(source, motion.rigid_flow(depth, T, K))
+            error = motion.photometric_error(target, warped)
+            errors.append(torch.where(motion.erode(inside), error, torch.inf))
+        least = torch.stack(errors).amin(dim=0)
+        counted = least.isfinite() if still is None else least < still
+        rough = motion.smoothness_loss(
+            motion.normalise_disparity(disparity), _shrunken(target, disparity)
+        )
+        loss = loss + motion.masked_mean(least, counted)
+        loss = loss + recipe.depth_smoothness / 2**scale * rough
+    return loss / len(disparities)
+
+
+def residual_loss(
+    residuals: Sequence[Tensor], target: Tensor, source: Tensor, rigid: Tensor, recipe: MotionRecipe
+) -> Tensor:
+    """Return how badly final flow rebuilds, how rough it is, how forward and backward disagree.
+
+    Where they disagree by much, what the target shows is hidden in the source: neither the picture
+    nor the agreement counts there (section 3.4).
+
+    Args:
+        residuals: (2 B, 2, H / 2^s, W / 2^s), pixels: B pairs one way, the same B the other way.
+        target: (2 B, 3, H, W) in [0, 1].
+        source: (2 B, 3, H, W): the second half of the targets, then the first.
+        rigid: (2 B, 2, H, W), rigid flow from each target to its source.
+        recipe: gives the weights.
+
+    Returns:
+        A scalar, the mean over the scales.
+    """
+    finest = rigid + residuals[0]
+    back = finest.roll(len(finest) // 2, dims=0)  # of each pair, the flow the other way
+    disagreement, inside = motion.flow_disagreement(finest, back)
+    seen = motion.consistency_mask(finest, back) if recipe.consistency else inside
+    apart = motion.masked_mean(disagreement.abs(), seen)
+    loss = target.new_zeros(())
+    for scale, residual in enumerate(residuals):
+        flow = rigid + _enlarged(residual, target)
+        warped, inside = motion.inverse_warp(source, flow)
+        rough = motion.smoothness_loss(residual, _shrunken(target, residual))
+        loss = loss + motion.photometric_loss(target, warped, seen & inside)
+        loss = loss + recipe.flow_smoothness / 2**scale * rough
+    return loss / len(residuals) + recipe.agreement * apart
+
+
+def _enlarged(maps: Tensor, target: Tensor) -> Tensor:
+    if maps.shape[-2:] == target.shape[-2:]:
+        return maps
+    return F.interpolate(maps, target.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def _shrunken(target: Tensor, maps: Tensor) -> Tensor:
+    if maps.shape[-2:] == target.shape[-2:]:
+        return target
+    return F.interpolate(target, maps.shape[-2:], mode="area")
+
+
+# ---- Training ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Clips:
+    """What is learnt from: images (N, F, 3, H, W) uint8 and K (N, 3, 3) float32."""
+
+    images: Tensor
+    K: Tensor
+
+    @classmethod
+    def of(cls, part: str) -> _Clips:
+        images, K = streets.images(part, STREETS[part], FRAMES[part])
+        return cls(images, K.float())
+
+    def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Return drives, their middle frames, and which to mirror, (count,) each."""
+        drives = torch.randint(len(self.images), (count,), generator=generator)
+        frames = self.images.shape[1]
+        middles = torch.randint(1, frames - 1, (count,), generator=generator)
+        return drives, middles, torch.rand(count, generator=generator) < 0.5
+
+    def every(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return each drive once, with its second frame, none mirrored."""
+        drives = torch.arange(len(self.images))
+        return drives, torch.ones_like(drives), torch.zeros_like(drives, dtype=torch.bool)
+
+    def snippets(self, drives: Tensor, middles: Tensor, mirrored: Tensor) -> training.Batch:
+        """Return three frames (B, 3, 3, H, W) uint8 in the order of time, and K (B, 3, 3)."""
+        frames = self.images[drives[:, None], middles[:, None] + torch.tensor([-1, 0, 1])]
+        K = self.K[drives].clone()
+        K[:, 0, 2] = torch.where(mirrored, frames.shape[-1] - 1 - K[:, 0, 2], K[:, 0, 2])
+        return _mirror(frames, mirrored), K
+
+
+@dataclass(frozen=True)
+class _Explained:
+    """Clips with what the rigid stage says: depth (N, F, 1, H, W), poses (N, F - 2, 2, 4, 4)."""
+
+    clips: _Clips
+    depth: Tensor
+    poses: Tensor
+
+    @classmethod
+    @torch.no_grad()
+    def by(cls, stage: RigidStage, clips: _Clips, device: torch.device) -> _Explained:
+        depth, poses = [], []
+        for images in clips.images.split(4):
+            frames = images.to(device).float() / 255
+            flat = frames.flatten(0, 1)
+            depth.append((1 / stage.depth(flat)[0]).unflatten(0, frames.shape[:2]).cpu())
+            found = [
+                stage.pose(frames[:, t], frames[:, [t - 1, t + 1]])
+                for t in range(1, frames.shape[1] - 1)
+            ]
+            poses.append(motion.pose_from_vector(torch.stack(found, dim=1)).cpu())
+        return cls(clips, torch.cat(depth), torch.cat(poses))
+
+    def pairs(
+        self, drives: Tensor, middles: Tensor, mirrored: Tensor, after: Tensor
+    ) -> training.Batch:
+        """Return target and source (B, 3, H, W) uint8, rigid flow there and back (B, 2, H, W)."""
+        others = middles + 2 * after.long() - 1
+        K, T = self.clips.K[drives], self.poses[drives, middles - 1, after.long()]
+        images = self.clips.images
+        target, source = images[drives, middles], images[drives, others]
+        forward = motion.rigid_flow(self.depth[drives, middles], T, K)
+        backward = motion.rigid_flow(self.depth[drives, others], motion.invert_pose(T), K)
+        turn = torch.ones(len(drives), 2, 1, 1)
+        turn[mirrored, 0] = -1.0  # to the left becomes to the right
+        flows = (_mirror(flow, mirrored) * turn for flow in (forward, backward))
+        return _mirror(target, mirrored), _mirror(source, mirrored), *flows
+
+
+def _mirror(maps: Tensor, mirrored: Tensor) -> Tensor:
+    return torch.where(mirrored.view(-1, *[1] * (maps.ndim - 1)), maps.flip(-1), maps)
+
+
+def train_motion(
+    name: str,
+    out: Path,
+    runs: Path,
+    fabric: Fabric,
+    command: str,
+    steps: int | None = None,
+    seed: int = 0,
+) -> checkpoints.Card:
+    """Train both stages by their recipe, measure them, and write weights and card.
+
+    Validation is by the loss on held-out streets. The test streets, with their true depth, flow and
+    poses, are measured once, at the end, for the card.
+
+    Args:
+        name: a key of `MOTION`.
+        out: folder of the checkpoint.
+        runs: folder that keeps the state of unfinished runs; a killed run goes on from there.
+        fabric: devices, machines and precision.
+        command: what was typed, for the card.
+        steps: of each stage, instead of the recipe's; for short trials.
+        seed: of initial weights and batches.
+    """
+    if name not in MOTION:
+        raise ValueError(f"No recipe is named {name!r}. There are: {', '.join(MOTION)}.")
+    recipe = MOTION[name]
+    if steps:
+        recipe = replace(recipe, rigid_steps=steps, residual_steps=steps)
+    with fabric.rank_zero_first():  # one process renders, the others read
+        clips, held_out = _Clips.of("train"), _Clips.of("validation")
+    runtime.seed_everything(seed)
+    architecture = {"widths": list(motion.WIDTHS), "pose_widths": list(motion.POSE_WIDTHS)}
+    model = GeoNet(**architecture)
+    folder = runs / f"{name}-seed{seed}"
+    origin = {**asdict(recipe), "streets": STREETS, "drawn": streets.VERSION}
+    settings = _settings(recipe.rigid_steps, recipe, seed, origin)
+    stages = {"rigid": _train_rigid(model, clips, held_out, recipe, settings, folder, fabric)}
+
+    model.rigid.to(fabric.device).eval().requires_grad_(False)  # nothing below changes it
+    frozen = _fingerprint(model.rigid)
+    settings = _settings(recipe.residual_steps, recipe, seed, {**origin, "rigid": frozen})
+    explained = [_Explained.by(model.rigid, part, fabric.device) for part in (clips, held_out)]
+    stages["residual"] = _train_residual(model, *explained, recipe, settings, folder, fabric)
+    if _fingerprint(model.rigid) != frozen:
+        raise RuntimeError("The residual stage changed the rigid one, which was to stand still.")
+
+    model = model.cpu().to(memory_format=torch.contiguous_format).eval()
+    card = checkpoints.Card(
+        name=name,
+        architecture=architecture,
+        command=command,
+        seed=seed,
+        training_data=f"{len(clips.images)} rendered drives of {FRAMES['train']} frames "
+        "(lessons_utils.scenes.streets, part `train`), pictures and intrinsics only",
+        training_data_sha256=datasets.pixels_sha256(
+            frame[None] / 255 for drive in clips.images for frame in drive
+        ),
+        date=datetime.date.today().isoformat(),
+        hardware=checkpoints.describe_hardware(),
+        versions={"torch": torch.__version__, "lessons_utils": runtime.version()},
+        seconds=round(sum(stage.seconds for stage in stages.values()), 1),
+        cpu_seconds=round(sum(stage.cpu_seconds for stage in stages.values()), 1),
+        settings={**origin, "precision": fabric.strategy.precision.precision},
+        metrics={
+            "stages": {
+                stage: {
+                    "best_step": result.best_step,
+                    "held_out_loss": round(-result.best_score, 4),
+                    "cpu_seconds": round(result.cpu_seconds, 1),
+                }
+                for stage, result in stages.items()
+            },
+            "streets": checkpoints.rounded(measure_streets(model, *drives_for_test())),
+        },
+    )
+    if fabric.is_global_zero:
+        checkpoints.save(out, model, card)
+    return card
+
+
+def drives_for_test() -> tuple[streets.Sequences, streets.Sequences]:
+    """Return the drives that the table is measured on, and those of its label-using baseline."""
+    return tuple(
+        streets.sequences(part, STREETS[part], FRAMES[part]) for part in ("test", "validation")
+    )
+
+
+def load_geonet(name: str, weights: Path | None = None) -> GeoNet:
+    """Return the trained networks, in eval mode.
+
+    Args:
+        name: a key of `MOTION`.
+        weights: a `.safetensors` of your own training, with its card; None takes the shipped ones.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the weights are those of another kind of network.
+    """
+    architecture = checkpoints.load_card(weights or name).architecture
+    try:
+        model = GeoNet(**architecture)
+    except TypeError as error:
+        raise ValueError(f"{weights} is no GeoNet: its card says {architecture}.") from error
+    return checkpoints.load(weights or name, model)[0]
+
+
+def _settings(
+    steps: int, recipe: MotionRecipe, seed: int, origin: dict[str, Any]
+) -> training.TrainingSettings:
+    return training.TrainingSettings(
+        steps=steps,
+        batch_size=recipe.batch_size,
+        seed=seed,
+        averaging=0.998,
+        validate_every=min(500, steps),
+        origin=json.dumps(origin),
+    )
+
+
+def _train_rigid(
+    model: GeoNet,
+    clips: _Clips,
+    held_out: _Clips,
+    recipe: MotionRecipe,
+    settings: training.TrainingSettings,
+    folder: Path,
+    fabric: Fabric,
+) -> training.TrainingResult:
+    def draw_batch(count: int, generator: torch.Generator) -> training.Batch:
+        return clips.snippets(*clips.draw(count, generator))
+
+    def inputs(frames: Tensor) -> tuple[Tensor, Tensor]:
+        frames = frames.float() / 255
+        return frames[:, 1], frames[:, [0, 2]]
+
+    def loss(network: nn.Module, frames: Tensor, K: Tensor) -> Tensor:
+        target, sources = inputs(frames)
+        disparities, vectors = network(target, sources)
+        disparities = [disparity.float() for disparity in disparities]
+        return rigid_loss(disparities, vectors.float(), target, sources, K, recipe)
+
+    stage = model.rigid.to(memory_format=torch.channels_last).train()
+    return training.fit(
+        stage,
+        torch.optim.Adam(stage.parameters(), lr=recipe.learning_rate),
+        settings,
+        draw_batch,
+        loss,
+        _validation(loss, held_out.snippets(*held_out.every()), fabric.device),
+        calibrate=_calibration(lambda batch: inputs(batch[0]), draw_batch, settings),
+        folder=folder / "rigid",
+        fabric=fabric,
+    )
+
+
+def _train_residual(
+    model: GeoNet,
+    explained: _Explained,
+    held_out: _Explained,
+    recipe: MotionRecipe,
+    settings: training.TrainingSettings,
+    folder: Path,
+    fabric: Fabric,
+) -> training.TrainingResult:
+    def draw_batch(count: int, generator: torch.Generator) -> training.Batch:
+        chosen = explained.clips.draw(count, generator)
+        return explained.pairs(*chosen, torch.rand(count, generator=generator) < 0.5)
+
+    def inputs(
+        target: Tensor, source: Tensor, forward: Tensor, backward: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        both = torch.cat([target, source]).float() / 255
+        return both, both.roll(len(target), dims=0), torch.cat([forward, backward])
+
+    def loss(network: nn.Module, *batch: Tensor) -> Tensor:
+        given = inputs(*batch)
+        residuals = [residual.float() for residual in network(*given)]
+        return residual_loss(residuals, *given, recipe)
+
+    held_out_drives = held_out.clips.every()
+    after = torch.arange(len(held_out_drives[0])) % 2 == 0
+    network = model.residual.to(memory_format=torch.channels_last).train()
+    return training.fit(
+        network,
+        torch.optim.Adam(network.parameters(), lr=recipe.residual_learning_rate),
+        settings,
+        draw_batch,
+        loss,
+        _validation(loss, held_out.pairs(*held_out_drives, after), fabric.device),
+        calibrate=_calibration(lambda batch: inputs(*batch), draw_batch, settings),
+        folder=folder / "residual",
+        fabric=fabric,
+    )
+
+
+def _validation(
+    loss: Callable[..., Tensor], batch: training.Batch, device: torch.device
+) -> Callable[[nn.Module], float]:
+    """Return what gives a network's score: the held-out loss, with a minus."""
+    parts = list(zip(*(tensor.split(4) for tensor in batch), strict=True))
+
+    @torch.no_grad()
+    def validate(network: nn.Module) -> float:
+        network.eval()
+        losses = [loss(network, *(tensor.to(device) for tensor in part)).item() for part in parts]
+        return -sum(losses) / len(losses)
+
+    return validate
+
+
+def _calibration(
+    inputs: Callable[[training.Batch], tuple[Tensor, ...]],
+    draw_batch: Callable[[int, torch.Generator], training.Batch],
+    settings: training.TrainingSettings,
+) -> Callable[[nn.Module], None]:
+    """Return what sets a network's statistics from some of the training batches."""
+
+    def calibrate(network: nn.Module) -> None:
+        device = next(network.parameters()).device
+        generator = torch.Generator().manual_seed(settings.seed)
+        drawn = (draw_batch(settings.batch_size, generator) for _ in range(_CALIBRATION))
+        set_statistics(
+            network, (inputs(tuple(part.to(device) for part in batch)) for batch in drawn)
+        )
+
+    return calibrate
+
+
+@torch.no_grad()
+def set_statistics(network: nn.Module, batches: Iterable[tuple[Tensor, ...]]) -> None:
+    """Set what batch normalisation keeps, to the mean over batches; leaves the network in training.
+
+    Averaged weights have seen no batch. `torch.optim.swa_utils.update_bn` does this for networks
+    with one input.
+
+    Args:
+        network: changed in place.
+        batches: arguments of each call.
+    """
+    norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
+    kept = [layer.momentum for layer in norms]
+    for layer in norms:
+        layer.reset_running_stats()
+        layer.momentum = None  # the mean over all calls
+    network.train()
+    for batch in batches:
+        network(*batch)
+    for layer, momentum in zip(norms, kept, strict=True):
+        layer.momentum = momentum
+
+
+def _fingerprint(network: nn.Module) -> str:
+    """SHA-256 of all weights."""
+    values = network.state_dict().values()
+    joined = b"".join(value.cpu().contiguous().numpy().tobytes() for value in values)
+    return hashlib.sha256(joined).hexdigest()
