@@ -119,7 +119,7 @@ class MoveTheThreshold:
         axes.plot(*self.curves[source], color="black")
         axes.plot(fpr, tpr, "o", color="tab:red", ms=9)
         axes.set(title="ROC: the red point is here", xlabel="FPR", ylabel="TPR")
-        axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
+        axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xticks=(0, 1), yticks=(0, 1))
 
 
 def day_of(tpr: float, fpr: float, odd: int) -> dict[str, float]:
@@ -155,13 +155,14 @@ def draw_shares(axes: Axes, inside: np.ndarray, outside: np.ndarray) -> None:
         inside: percentage in each bin.
         outside: the same.
     """
-    for shares, colour, name in ((inside, INSIDE, "known"), (outside, OUTSIDE, "odd")):
-        axes.stairs(shares, _BINS, fill=True, alpha=0.5, color=colour, label=name)
-        axes.stairs(shares, _BINS, color=colour)
+    corner = {"transform": axes.transAxes, "ha": "right", "va": "center"}
+    pairs = ((inside, INSIDE, "known"), (outside, OUTSIDE, "odd"))
+    for row, (shares, colour, name) in enumerate(pairs):
+        axes.stairs(shares, _BINS, fill=True, alpha=0.5, color=colour)
+        axes.text(0.97, 0.93 - 0.11 * row, name, color=colour, weight="bold", **corner)
     axes.set_xticks(list(_TICKS), list(_TICKS.values()), fontsize=9)
     axes.set(xlim=(0, MOST_NINES), xlabel="confidence", ylabel="% of the set's pictures")
     axes.set_ylim(0, 1.08 * max(inside.max(), outside.max()))
-    axes.legend(loc="upper center", frameon=False)
 
 
 def _draw_alarms(axes: Axes, day: Mapping[str, float]) -> None:

@@ -364,7 +364,7 @@ print(f"no value moved by more than {255 * (liked - noise).abs().max():.0f} of 2
 #
 # and let $x$ through if $s(x) \ge \delta$, for a threshold $\delta$; otherwise ring the bell. No training, no example of anything odd, one line of code. It is called **the baseline**, also MSP, *maximum softmax probability*.
 #
-# We need many pictures now. A **score bank** holds the logits of thousands that the course may not ship, computed once. *Known*: test images of CIFAR-10. *Odd*: 32 × 32 crops from photographs of TinyImageNet, in which there are no CIFAR-10 pictures.
+# We need many pictures now. A **score bank** holds the logits of thousands that the course may not ship, computed once. *Known*: test images of CIFAR-10. *Odd*: 32 × 32 crops from photographs of TinyImageNet, of 200 other classes. (A few, like the Egyptian cat, are not so odd. The paper leaves them in, and so do we.)
 
 # %% tags=["explorer"]
 bank = anomaly.load_bank("cifar10-compact")
@@ -475,7 +475,7 @@ for name in ("tinyimagenet-crop", "cifar100", "mnist", "gaussian"):
     curves[SETS[name]] = (tpr, fpr)
 
 # %%
-alt = "ROC curves of four odd sets, each with a point where TPR reaches 0.95; the points lie far to the right, where FPR is large."
+alt = "ROC curves of four odd sets, each with a point where TPR reaches 0.95; the points lie at an FPR of 0.4 or more."
 plots.show(threshold.roc_figure(curves), alt=alt)
 
 # %% [markdown]
@@ -505,7 +505,7 @@ print(f"an alarm is real in {100 * caught / (caught + false_alarms):.0f} % of th
 #
 # The line is the threshold, in nines. In the picture on the right each square is one of a hundred alarms; orange ones are real.
 #
-# **Question.** (a) Find a threshold at which half of the alarms are real, with 100 odd pictures a day of TinyImageNet. What share of them do you still catch? (b) Now 10 odd ones a day. Can you get half of the alarms real again? (c) Go through the sets. Which odd pictures would you not have expected to be so hard?
+# **Question.** (a) 100 odd pictures a day, of TinyImageNet: is there a threshold at which half of the alarms are real? (b) Back to the threshold of the start, now with 1,000 odd ones a day. What has changed, and what has not? (c) Go through the sets. Which odd pictures would you not have expected to be so hard?
 
 # %% tags=["explorer"]
 threshold.move_the_threshold(known, {title: baseline(name) for name, title in SETS.items()})
@@ -513,7 +513,7 @@ threshold.move_the_threshold(known, {title: baseline(name) for name, title in SE
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# (a) You have to go far down: an alarm only for what the network is least sure of. False alarms become few, and so do catches. (b) Hardly: with 10 odd ones even a handful of false alarms is half. The share of real alarms depends on how rare odd things are, and no detector can change that; TPR and FPR do not depend on it, which is why papers report these. (c) CIFAR-100 is hard as expected: other classes, but the same kind of photographs. The surprise is **noise**. To your eye nothing is less like an animal or a ship, and yet a network may be as sure of it as of the pictures that it knows: section 4, in daily life. How sure differs wildly from one training to the next.
+# (a) No useful one. Far down, where the network is least sure, the share of real alarms climbs, but it falls short of a half, and by then nearly all odd pictures walk past. (b) Now about half of the alarms are real. TPR, FPR and AUROC have not moved: it is the same detector. What an alarm is worth depends on how rare odd things are, and no detector can change that. This is why papers report TPR and FPR, and why you have to do the rest of the sum for your own gate. (c) CIFAR-100 is hard as expected: other classes, but the same kind of photographs. The surprise is **noise**. To your eye nothing is less like an animal or a ship, and yet a network may be as sure of it as of the pictures that it knows: section 4, in daily life. How sure differs wildly from one training to the next.
 # </details>
 
 # %% [markdown]
@@ -558,7 +558,7 @@ if measure_live:
     print(f"live, 200 of each: FPR95 {100 * anomaly.fpr_at_tpr(*scores):.1f} %")
 
 # %% [markdown]
-# Why not the same? **Another training**: same architecture, other weights, and a baseline is a property of the weights; on noise two trainings can differ by any amount. **Another resize**: the paper's resized pictures were made by dropping pixels, ours by averaging them; lesson 14 shows that this alone changes the numbers much. **Fewer pictures**: 2,000 TinyImageNet images here (500 of noise) against 10,000; one standard error is about one point.
+# Why not the same? **Another training**: same architecture, other weights, and a baseline is a property of the weights; on noise two trainings can differ by any amount. **Another resize**: the paper's resized pictures were made by dropping pixels, ours by averaging them; lesson 14 shows that this alone changes the numbers much. **Fewer pictures**: 2,000 TinyImageNet images here (500 of noise) against 10,000; one standard error is about one point (two for noise).
 
 # %% [markdown]
 # ## 10. What goes wrong in practice
@@ -578,7 +578,7 @@ for title, fed in (("in [0, 1]", pictures / 255), ("0 to 255", pictures.float())
     print(f"{title:9}  accuracy {100 * right:3.0f} %   mean confidence {100 * sure:.1f} %")
 
 # %% [markdown]
-# A contrast of $t = 255$: worse at its task, and as sure as ever. A detector on this score would not ring. **When a deployed network turns suddenly sure of everything, check the units of its input.**
+# A contrast of $t = 255$, away from black instead of grey: worse at its task, and as sure as ever. A detector on this score would not ring. **When a deployed network turns suddenly sure of everything, check the units of its input.**
 #
 # **A threshold from training pictures.** It is tempting: there are so many. But a network is surer of what it was trained on. Here with real photographs, eight kinds of clothes from Fashion-MNIST:
 
