@@ -265,7 +265,7 @@ def two_maps(
         for name, (x, y) in strangers.items():
             if span[0] / 100 < x <= span[0] and y <= span[1]:
                 axes.plot(x, y, "*", color="black", ms=13, clip_on=False)
-                axes.annotate(name, (x, y), (0, 9), textcoords="offset points", ha="center")
+                axes.annotate(name, (x, y), (9, 4), textcoords="offset points")
         axes.set(title=title, xlabel=labels[0], xlim=(0, span[0]), ylim=(0, span[1]))
     grid[0].set_ylabel(labels[1])
     grid[0].legend(loc="upper left")

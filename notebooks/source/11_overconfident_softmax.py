@@ -308,6 +308,9 @@ figure = threshold.along_a_line(t, logits, anomaly.CIFAR10_CLASSES)
 alt = "Ten logits against contrast become straight lines that fan out; the confidence moves near the photograph and then stays at 1."
 plots.show(figure, alt=alt)
 
+# %% [markdown]
+# Near the photograph the lines bend and cross. Then each goes straight, one leads, and nothing catches up with it: the network is never surer than where there is no coffee left to see. And further out?
+
 # %%
 far = torch.tensor([500.0, 510.0, 990.0, 1_000.0])
 z = anomaly.classify(ten, 0.5 + far.view(-1, 1, 1, 1) * (coffee - 0.5))
@@ -397,7 +400,7 @@ alt = "Two histograms twice. Left, from 0 to 1: both pile up, the known ones nea
 plots.show(figure, alt=alt)
 
 # %% [markdown]
-# On the left nearly all known pictures crowd into the last bar, and nothing can be seen there. On the right the same scores by the **number of nines**, $-\log_{10}(1 - s)$: 0.9 has one, 0.99 has two. The two hills differ, and they overlap. Hendrycks and Gimpel were right: *less* sure, on average. But there is no clean cut.
+# On the left nearly all known pictures crowd into the last bar, and nothing can be seen there. On the right the same scores by the **number of nines**, $-\log_{10}(1 - s)$: 0.9 has one, 0.99 has two. (The last bar holds all that have more than six.) The odd ones crowd on the left, the known ones reach far to the right, and the two overlap. Hendrycks and Gimpel were right: *less* sure, on average. But there is no clean cut.
 
 # %% [markdown]
 # ## 6. A threshold has two errors
@@ -614,9 +617,9 @@ print(f"AUROC: {anomaly.auroc(known, odd):.4f} and {anomaly.auroc(-odd, -known):
 #
 # - A softmax compares the classes it has. It cannot say "none of these", and far from the data it grows sure without bound.
 # - Still, the largest probability is *a little lower* on odd pictures: the baseline detector. Threshold, ROC, AUROC and FPR95 measure it.
-# - At 95 % TPR much slips through, and since odd things are rare, most alarms are false. We need a score that parts the two hills better.
+# - At 95 % TPR much slips through, and since odd things are rare, most alarms are false. We need a score that parts the known from the odd better.
 #
-# **Next:** [12 · Temperature](12_temperature_softmax.ipynb): divide the logits by 1000 before the softmax. It changes no answer, and yet it parts the hills.
+# **Next:** [12 · Temperature](12_temperature_softmax.ipynb): divide the logits by 1000 before the softmax. It changes no answer, and yet it parts them better.
 #
 # **Reading**
 #
