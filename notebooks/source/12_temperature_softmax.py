@@ -287,7 +287,7 @@ temperature.turn_the_temperature(banks)
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# It is flat at two classes, always: that is a theorem, not a finding. "Worse" happens on noise: section 8 looks at it. Gaussian and uniform noise score *high*, and what a large T does to them depends on the network.
+# It is flat at two classes, always: that is a theorem, not a finding. "Worse" happens on noise, Gaussian and uniform, for both networks: section 8 asks why.
 # </details>
 
 # %% [markdown]
@@ -457,7 +457,7 @@ for name, bank in banks.items():
         print(f"{name:9s} outside: {title:8s} {(spreads[0] / outside).nanmean():.2f}")
 
 # %% [markdown]
-# The first fact is plain to see. The second is mild: clear for the crops, hardly there for the resized pictures. And look at its weight: Var is about 20, so at $T = 100$ the term $\operatorname{Var}/2T$ takes 0.1 off a $U_1$ of 10. So why did the detector improve so much between $T = 1$ and $10$, where the expansion does not hold?
+# The first fact is plain to see. The second is mild: there for the crops, hardly for the resized pictures. And look at its weight: Var is about 20, so at $T = 100$ the term $\operatorname{Var}/2T$ takes 0.1 off a $U_1$ of 10. So why did the detector improve so much between $T = 1$ and $10$, where the expansion does not hold?
 #
 # ### The same score, read without Taylor
 #
@@ -572,7 +572,7 @@ plots.show(
 )
 
 # %% [markdown]
-# On the DenseNet large T turns a usable detector of noise into a useless one. Why? Ask the gaps. **Predict** what you will see at the left end and on average.
+# For both networks a large T makes noise pass nearly always. Why? Ask the gaps. **Predict** what you will see at the left end, and on average.
 
 # %%
 sets = {title: sorted_gaps("DenseNet", kind) for title, kind in three.items()}
@@ -592,9 +592,9 @@ for name in banks:
         print(f"{name:9s} {title:18s}" + "{:6.1f} {:10.1f} {:14.1f}".format(*row))
 
 # %% [markdown]
-# The DenseNet answers noise always alike: two or three classes are near each other on top, the rest is far below. The *nearest* gap says "unsure", and $T = 1$ listens to it. The *mean* gap is about that of the surest 95 % of CIFAR-10, and $T = 1000$ listens to that. In the paper's terms: on noise **Var is larger outside**, the reverse of section 7, so the term that a large T takes away was on our side.
+# A network answers noise always alike: here two rivals stand close to the winner, and the rest is far below. The *nearest* gap is less than half of what CIFAR-10 images with the same $U_1$ have, and $T = 1$ listens to it. The *mean* gap clears the bar that 95 % of CIFAR-10 clear, and $T = 1000$ listens to that. In the paper's terms: at the same $U_1$ noise has the **larger** Var, the reverse of section 7. The term that a large T takes away was on our side.
 #
-# Another network gives another answer to noise: compare the two rows of ours. Where even the *nearest* gap is as large as inside, no temperature helps at all. Lesson 13's step on the picture is what the paper has for it.
+# So temperature is half of a method. Lesson 13's step on the picture is the other half, and noise is where it is needed most.
 
 # %% [markdown]
 # ## 9. Paper versus ours
@@ -615,11 +615,11 @@ for kind, (baseline, odin) in paper.items():
     print(f"{temperature.NAMES[kind]:23s}", row)
 
 # %% [markdown]
-# Our baselines are worse than the paper's: these weights are another training of the same architecture, and our resized pictures went through a filter against aliasing (lesson 14 shows how much that alone changes). The claims to check are these:
+# Most of our baselines are worse than the paper's: these weights are another training of the same architecture, and our resized pictures went through a filter against aliasing (lesson 14 shows how much that alone changes). The claims to check are these:
 #
 # | the paper says | here |
 # |---|---|
-# | FPR falls as T grows | on photographs, for both networks; on noise it may rise |
+# | FPR falls as T grows | on photographs, for both networks; on noise it rises |
 # | above about T = 100 it is flat | yes; most of the gain comes before 10 |
 # | for $T \to \infty$ the detector is that of $U_1$ | yes: T = 1e6 and $U_1$ agree |
 # | $U_1$ is larger inside | yes, clearly |
@@ -708,7 +708,7 @@ if measure_live:
 #
 # - Temperature changes no answer, only how images compare: from "how near is the nearest rival" to "how far are all of them".
 # - With two classes there is one rival, and no temperature changes any decision; with more, a large T ranks by $U_1$, the mean gap.
-# - It helps on photographs, may do harm on noise, needs logits and float64, and is not the temperature of calibration.
+# - It helps on photographs, does harm on noise, needs logits and float64, and is not the temperature of calibration.
 #
 # **Next:** [13 · A step on the picture](13_input_perturbation.ipynb) takes ODIN's second half: a small step that moves known pictures more than unknown ones.
 #
