@@ -9,20 +9,21 @@
 # %% [markdown]
 # # 00 · Start here
 #
-# In one minute you enlarge a photograph with one network and measure a room with another, and see where the course takes you from there.
+# In one minute you enlarge a photograph with one network, measure a room with another and catch a third being sure of what it has never seen, and see where the course takes you from there.
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/cnns-for-other-image-tasks/blob/main/notebooks/00_start_here.ipynb)
 #
-# **Budget:** 30 s on a CPU core (GPU: not measured) · 1.3 GB of memory · nothing to download
+# **Budget:** 40 s on a CPU core (GPU: not measured) · 1.3 GB of memory · nothing to download
 #
 # **You will be able to**
 #
 # - run a trained super-resolution network on a real photograph, and measure what it gains;
 # - run a trained depth network on a single picture, and see what it knows and what it misses;
+# - show a classifier strangers, and let an alarm notice most of them;
 # - tell how a lesson works: predict, run, look, move, check;
 # - find the lesson for each part of the lecture.
 #
-# **Lecture and paper:** the opening of "CNNs for other image tasks"; SRCNN (Dong et al., TPAMI 2015); depth from one image (Eigen et al., NeurIPS 2014).
+# **Lecture and paper:** the opening of "CNNs for other image tasks"; SRCNN (Dong et al., TPAMI 2015); depth from one image (Eigen et al., NeurIPS 2014); ODIN (Liang et al., ICLR 2018).
 
 # %% [markdown]
 # Run the cells from top to bottom: **Shift + Enter** runs one and moves on. The first cell is the same in every lesson. It checks the installed package, seeds the random generators and picks the device.
@@ -40,7 +41,10 @@ except ModuleNotFoundError:  # on Colab: install the course, once
 device = lessons_utils.set_up(lesson_api=1)
 
 # %%
-from lessons_utils import checkpoints, datasets, depth, plots, recipes, superres
+import matplotlib.pyplot as plt
+import torch
+
+from lessons_utils import anomaly, checkpoints, datasets, depth, plots, recipes, superres
 from lessons_utils.explorers import start
 from lessons_utils.scenes import rooms
 
@@ -135,6 +139,58 @@ for name in ("mean", "coarse", "fine"):
 # `mean` looks at no picture at all: it always says the average of all training rooms. Every depth network has to beat it, and not all published ones did. This room is one of the better ones; lesson 07 sorts a hundred from best to worst, and goes on to real photographs.
 
 # %% [markdown]
+# ## A network that is sure of everything, and an alarm
+#
+# The third task starts from a classifier after all. This one tells ten kinds of small photographs apart, and is right on most that it has not seen before:
+
+# %%
+classifier, record = checkpoints.load("cifar10-compact", recipes.network("cifar10-compact"))
+print(", ".join(anomaly.CIFAR10_CLASSES))
+print(f"right on {100 * record.metrics['test']['accuracy']:.1f} % of CIFAR-10's test part (card)")
+
+# %% [markdown]
+# Show it a cat, and then what is on no list: pieces of photographs with a cup of coffee, a rocket, an astronaut. It has no word for "none of these". **Predict:** how sure will it be?
+
+# %%
+cat = superres.degrade(plots.crop(datasets.photograph("cat"), 6, 80, 288), 9)  # (1, 3, 32, 32)
+strangers = datasets.photograph_crops(48).float() / 255  # (48, 3, 32, 32)
+pictures = torch.cat([cat.clamp(0, 1), strangers])
+probability, named = anomaly.temperature_softmax(anomaly.classify(classifier, pictures)).max(dim=1)
+
+# %% [markdown]
+# The alarm that the last lessons build is called **ODIN**. It divides the network's outputs by a large number, nudges each picture a little, and looks how sure the network is then. Where to draw the line is set with known pictures alone: 95 of 100 must pass.
+
+# %%
+scores = anomaly.odin_scores(classifier, pictures)
+bank = anomaly.load_bank("cifar10-compact")  # what the network said of known pictures
+line = anomaly.threshold_at_tpr(bank.odin("cifar10-test", anomaly.TEMPERATURE, anomaly.EPSILON))
+
+# %%
+titles = [
+    f"{anomaly.CIFAR10_CLASSES[name]}, {100 * sure:.0f} %\n{'passes' if score >= line else 'ALARM'}"
+    for name, sure, score in zip(named, probability, scores, strict=True)
+]
+figure, row = plt.subplots(1, 8, figsize=(12, 2.2), layout="constrained")
+for axes, number in zip(row, (0, 34, 30, 27, 41, 23, 6, 16), strict=True):
+    plots.draw_picture(axes, pictures[number], titles[number])
+plots.show(
+    figure,
+    alt="Eight small pictures with the network's answer: a cat, named cat; then two coffee cups, rockets, a spacesuit, a mast, wood and a motorcycle, all named as one of ten classes, most with over 80 per cent; an alarm under most of them.",
+)
+
+# %% [markdown]
+# A cup of coffee is a cat, and a rocket is a ship: the network compares ten answers with each other, and one of them always wins. (The eight are chosen for you to see both; now count all.)
+
+# %%
+plain = anomaly.threshold_at_tpr(bank.baseline("cifar10-test"))
+print("shipped weights; both lines let 95 % of CIFAR-10's test images pass (score bank)")
+print(f"plain probability: {(probability[1:] >= plain).sum()} of 48 strangers pass")
+print(f"ODIN:              {(scores[1:] >= line).sum()} of 48 strangers pass")
+
+# %% [markdown]
+# No alarm is perfect, and there are strangers on which this one fails altogether. Lessons 11 to 14 build it, and say which.
+
+# %% [markdown]
 # ## Move something
 #
 # Most lessons have an **explorer**: controls above a picture that follows them. Click a control, or reach it with the Tab key and move it with the arrow keys.
@@ -192,15 +248,19 @@ problems = main(["doctor"])
 # | Depth from images: the coarse network | [06 · Coarse depth](06_coarse_depth.ipynb) | a network that sees the whole picture; the scale-invariant loss |
 # | Depth from images: the fine network | [07 · Fine depth](07_fine_depth.ipynb) | edges for the coarse map; real photographs |
 # | Depth, pose and flow from video | lessons 08 to 10, in preparation | geometry learnt from unlabelled video |
-# | Anomaly detection | lessons 11 to 15, in preparation | a network that knows when it does not know |
+# | Anomaly detection: which one does not belong? | [11 · The overconfident softmax](11_overconfident_softmax.ipynb) | why a softmax must be sure; the first alarm, and its false alarms |
+# | Anomaly detection: ODIN, the temperature | [12 · Temperature](12_temperature_softmax.ipynb) | one number that parts the known from the unknown |
+# | Anomaly detection: ODIN, the perturbation | [13 · Input perturbation](13_input_perturbation.ipynb) | a step too small to see, which known pictures answer to |
+# | Anomaly detection: ODIN, the results | [14 · The ODIN detector](14_odin_detector.ipynb) | tuned honestly, the paper's table beside ours, and its limits |
+# | The three readings at the end | [15 · Where next](15_where_next.ipynb) | what they would say today; four projects of your own |
 #
 # You need Python, and you should know what a convolution and gradient descent are. You do not need a GPU.
 
 # %% [markdown]
 # ## In three lines
 #
-# - A small convolutional network turns a blurred enlargement into a sharper one; a larger one turns a picture into distances.
-# - The gain is measured against the true picture, in dB, and against the true distances, in per cent; lessons 01 and 05 take the protocols apart.
+# - A small convolutional network turns a blurred enlargement into a sharper one; a larger one turns a picture into distances; a classifier is sure of everything until an alarm guards it.
+# - The gain is measured in dB, in per cent of the distance, in strangers that pass; lessons 01, 05 and 11 take the protocols apart.
 # - Every number in this course says where it comes from: live, shipped weights, or a paper.
 #
 # **Next:** [01 · Resolution and PSNR](01_resolution_and_psnr.ipynb)
