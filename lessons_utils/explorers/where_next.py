@@ -156,17 +156,19 @@ def draw_board(figure: Figure, board: str, year: int) -> str:
     for result in known:
         colour = "tab:orange" if result.special else "tab:blue"
         axes.plot(result.year, result.number, "o", color=colour, ms=6)
+        leads = chosen.best(result.year) == result  # left above the stairs there is room
         axes.annotate(
             f"{result.method} {result.number:.{chosen.digits}f}",
             (result.year, result.number),
-            xytext=(6, 3),
+            xytext=(-6, 3) if leads else (6, -8),
             textcoords="offset points",
+            ha="right" if leads else "left",
             fontsize=8,
         )
     numbers = [result.number for result in chosen.results]
     margin = 0.1 * (max(numbers) - min(numbers))
     limits = (min(numbers) - margin, max(numbers) + margin)
-    axes.set(xlim=(YEARS[0] - 0.5, YEARS[1] + 1.6), ylim=limits, ylabel=chosen.unit)
+    axes.set(xlim=(YEARS[0] - 2, YEARS[1] + 1), ylim=limits, ylabel=chosen.unit)
     axes.set_xticks(range(YEARS[0], YEARS[1] + 1, 2))
     if not chosen.larger_is_better:
         axes.invert_yaxis()
@@ -210,8 +212,9 @@ def trade_figure(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]) 
         axes.plot(sharpness[0], psnr[0], "o", color=colour, ms=10)
         axes.annotate(name, (sharpness[0], psnr[0]), xytext=(0, 10), textcoords="offset points")
     axes.axvline(1, color="tab:orange", lw=2)
-    axes.text(1, axes.get_ylim()[0], " as sharp as the truth", color="tab:orange", va="bottom")
     axes.margins(y=0.15)
+    label = {"color": "tab:orange", "ha": "right", "va": "bottom"}
+    axes.text(1, axes.get_ylim()[0], "as sharp as the truth ", **label)
     axes.set(xlabel="sharpness, as a share of the truth's", ylabel="PSNR, dB")
     axes.set_title("Sharpen on to the right: closer to the truth in one way, further in the other")
     return figure
