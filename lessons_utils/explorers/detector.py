@@ -266,7 +266,7 @@ def plane_figure(
         axes.axline((threshold, 0), slope=-1, color="black", lw=2)
         axes.axvline(anomaly.threshold_at_tpr(inside[0]), color="black", lw=1, ls=":")
         axes.set(title=f"{title}: {100 * passing:.0f} % pass", xlabel="before: T log(10 S)")
-    grid[0, 0].set_ylabel("what the step adds")
+    grid[0, 0].set_ylabel("what the step adds to T log S")
     return figure
 
 
