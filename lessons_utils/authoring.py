@@ -27,7 +27,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from lessons_utils import checkpoints, nbval_close, runtime
+from lessons_utils import anomaly, checkpoints, nbval_close, runtime
 
 METADATA = {
     "kernelspec": {
@@ -286,16 +286,28 @@ PAPER_NYU = {
 }
 """Mean depth picture, coarse, coarse and fine (Eigen et al., NeurIPS 2014, table 1)."""
 
+PAPER_ODIN = {
+    "tinyimagenet-crop": (34.7, 4.3, 95.3, 99.1),
+    "tinyimagenet-resize": (40.8, 7.5, 94.1, 98.5),
+    "cifar100": None,
+    "gaussian": (12.3, 0.0, 97.5, 100.0),
+}
+"""FPR at 95 % TPR of baseline and ODIN, then AUROC of both, in %: DenseNet-BC on CIFAR-10 (Liang et
+al., ICLR 2018, table 2); None where the paper has no number."""
+
+ODIN_BANKS = {"densenet-cifar10": "DenseNet, our code", "cifar10-compact": "our network"}
+
 
 def refresh_readme(folder: Path) -> None:
-    """Take the README's numbers from the cards, and its picture from lesson 00.
+    """Take the README's numbers from cards and score banks, and its picture from lesson 00.
 
     Args:
         folder: of the checkout; `README.md` and `data/teaser.png` are written.
     """
     readme = folder / "README.md"
     text = readme.read_text(encoding="utf-8")
-    for name, rows in (("set5", _set5_rows()), ("depth", _depth_rows())):
+    tables = {"set5": _set5_rows(), "depth": _depth_rows(), "odin": _odin_rows()}
+    for name, rows in tables.items():
         between = re.compile(rf"(?<=<!-- {name} -->\n).*?(?=<!-- /{name} -->)", re.S)
         text = between.sub("".join(f"{row}\n" for row in rows), text)
     _replace(readme, text.encode())
@@ -334,6 +346,30 @@ def _depth_rows() -> list[str]:
     return rows
 
 
+def _odin_rows() -> list[str]:
+    banks = [anomaly.load_bank(name) for name in ODIN_BANKS]
+    rows = [f"| strangers | paper | {' | '.join(ODIN_BANKS.values())} |", "|---|---|---|---|"]
+    for outside, paper in PAPER_ODIN.items():
+        columns = [paper] + [_odin_numbers(bank, outside) for bank in banks]
+        texts = ("–" if column is None else _odin_cell(*column) for column in columns)
+        rows.append(f"| {outside} | {' | '.join(texts)} |")
+    return rows
+
+
+def _odin_numbers(bank: anomaly.ScoreBank, outside: str) -> tuple[float, ...]:
+    """Return what `PAPER_ODIN` holds, from a bank, with the paper's temperature and epsilon."""
+    setting = anomaly.TEMPERATURE, anomaly.EPSILON
+    both = ("cifar10-test", outside)
+    baseline = [bank.baseline(name) for name in both]
+    odin = [bank.odin(name, *setting) for name in both]
+    measures = (anomaly.fpr_at_tpr, anomaly.auroc)
+    return tuple(100 * measure(*scores) for measure in measures for scores in (baseline, odin))
+
+
+def _odin_cell(fpr: float, odin_fpr: float, area: float, odin_area: float) -> str:
+    return f"{fpr:.1f} → {odin_fpr:.1f} ({area:.1f} → {odin_area:.1f})"
+
+
 def first_picture(notebook: Path) -> bytes:
     """Return the first figure of a built lesson, as a PNG file's bytes.
 
@@ -363,7 +399,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     build_parser = commands.add_parser("build", help="execute sources into notebooks")
     build_parser.add_argument("lessons", nargs="*", metavar="NN", help="such as 03; none means all")
     commands.add_parser("check", help="say where sources and notebooks differ")
-    commands.add_parser("readme", help="take its numbers from the cards, its picture from 00")
+    commands.add_parser("readme", help="take its numbers from cards and banks, its picture from 00")
     commands.add_parser("stamp", help="write the repository's address into badges and cells")
     options = parser.parse_args(arguments)
 

@@ -1,10 +1,10 @@
-"""The README says what the cards and lesson 00 say."""
+"""The README says what the cards, the score banks and lesson 00 say."""
 
 import re
 import shutil
 from pathlib import Path
 
-from lessons_utils import authoring, checkpoints
+from lessons_utils import anomaly, authoring, checkpoints
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -33,6 +33,21 @@ def test_the_depth_table_has_the_cards_numbers():
         table = checkpoints.load_card(f"eigen-{data}").metrics[data]
         numbers = [f"{table[name]['abs_rel']:.3f}" for name in ("mean", "coarse", "fine")]
         assert ", ".join(numbers) in text
+
+
+def test_the_odin_table_has_the_banks_numbers():
+    text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    for name in ("densenet-cifar10", "cifar10-compact"):
+        bank = anomaly.load_bank(name)
+        for outside in ("tinyimagenet-crop", "gaussian"):
+            inside, strangers = (
+                [bank.baseline(part), bank.odin(part, 1000.0, 0.0014)]
+                for part in ("cifar10-test", outside)
+            )
+            pairs = list(zip(inside, strangers, strict=True))
+            fpr = " → ".join(f"{100 * anomaly.fpr_at_tpr(*pair):.1f}" for pair in pairs)
+            area = " → ".join(f"{100 * anomaly.auroc(*pair):.1f}" for pair in pairs)
+            assert f"{fpr} ({area}) |" in text
 
 
 def test_links_lead_to_files():
