@@ -111,7 +111,7 @@ class MoveTheThreshold:
             f"Odd pictures from {source}, {odd:,} among {A_DAY:,} a day. Threshold {limit:.6f}: "
             f"TPR {100 * tpr:.1f} %, FPR {100 * fpr:.1f} %, AUROC {self.areas[source]:.3f}. "
             f"A day: {day['false alarms']:,} false alarms, {day['caught']:,} odd ones caught, "
-            f"{day['missed']:,} missed; {100 * day['real']:.0f} % of the alarms are real."
+            f"{day['missed']:,} missed; {_worth(day)}."
         )
 
     def _draw_curve(self, axes: Axes, source: str, fpr: float, tpr: float) -> None:
@@ -139,6 +139,12 @@ def day_of(tpr: float, fpr: float, odd: int) -> dict[str, float]:
     alarms = caught + false_alarms
     real = caught / alarms if alarms else math.nan
     return {"false alarms": false_alarms, "caught": caught, "missed": missed, "real": real}
+
+
+def _worth(day: Mapping[str, float]) -> str:
+    if math.isnan(day["real"]):
+        return "no alarm at all"
+    return f"{100 * day['real']:.0f} % of the alarms are real"
 
 
 def _shares(scores: Tensor) -> np.ndarray:
@@ -174,7 +180,8 @@ def _draw_alarms(axes: Axes, day: Mapping[str, float]) -> None:
         colour = (1.0, 0.5, 0.05) if number < real else (0.8, 0.8, 0.8)
         squares[top : top + 2, left : left + 2] = colour
     axes.imshow(squares, interpolation="nearest")
-    axes.set_title(f"of 100 alarms, {real} are real")
+    silent = math.isnan(day["real"])
+    axes.set_title("no alarm" if silent else f"of 100 alarms, {real} are real")
     axes.set_axis_off()
 
 
@@ -185,7 +192,6 @@ def interview(
     pictures: Mapping[str, Tensor],
     probabilities: Tensor,
     classes: Sequence[str],
-    columns: int | None = None,
 ) -> Figure:
     """Draw pictures, each with what a network says of it: a bar for each class.
 
@@ -193,28 +199,22 @@ def interview(
         pictures: N of them, from a title to (C, H, W) in [0, 1].
         probabilities: (N, classes).
         classes: their names.
-        columns: pictures in a row; None puts all in one.
 
     Returns:
         The figure, to be passed to `plots.show`.
     """
-    columns = columns or len(pictures)
-    rows = -(-len(pictures) // columns)
     bars = 0.35 + 0.22 * len(classes)
     figure, grid = plt.subplots(
-        2 * rows,
-        columns,
-        figsize=(1.75 * columns, rows * (2.0 + bars)),
-        height_ratios=(1.9, bars) * rows,
+        2,
+        len(pictures),
+        figsize=(1.75 * len(pictures), 2.0 + bars),
+        height_ratios=(1.9, bars),
         squeeze=False,
         layout="constrained",
     )
     for number, (title, picture) in enumerate(pictures.items()):
-        row, column = divmod(number, columns)
-        plots.draw_picture(grid[2 * row, column], picture, title)
-        _draw_answer(grid[2 * row + 1, column], probabilities[number].tolist(), classes)
-    for axes in grid.T.reshape(columns, rows, 2)[-1, len(pictures) - columns * (rows - 1) :].flat:
-        axes.set_axis_off()
+        plots.draw_picture(grid[0, number], picture, title)
+        _draw_answer(grid[1, number], probabilities[number].tolist(), classes)
     return figure
 
 
@@ -223,7 +223,7 @@ def _draw_answer(axes: Axes, shares: Sequence[float], classes: Sequence[str]) ->
     for place, (share, name) in enumerate(zip(shares, classes, strict=True)):
         wins = place == best
         axes.barh(place, 1, color="0.93", height=0.8)
-        axes.barh(place, share, color=OUTSIDE if wins else "0.6", height=0.8)
+        axes.barh(place, share, color="tab:olive" if wins else "0.6", height=0.8)
         text = f"{name} {100 * share:.1f} %"
         axes.text(0.03, place, text, va="center", weight="bold" if wins else "normal")
     axes.set(xlim=(0, 1), ylim=(len(classes) - 0.5, -0.5))
