@@ -50,7 +50,7 @@ def test_every_extreme_draws_and_its_numbers_are_right(scores, explorer, name, o
     assert f"{false_alarms:,} false alarms, {odd - missed:,} odd ones caught" in sentence
     assert f"{missed:,} missed" in sentence
     assert f"AUROC {anomaly.auroc(*map(torch.tensor, (inside, outside))):.3f}" in sentence
-    assert len(figure.axes) == 3
+    assert len(figure.axes) == 3 and "nan" not in sentence
     (point,) = figure.axes[1].lines[-1].get_xydata().tolist()
     assert point == pytest.approx([fpr, tpr])
 
@@ -75,10 +75,18 @@ def test_real_alarms_are_coloured(explorer):
     assert 0 < real < 100
 
 
+def test_a_day_without_alarm_says_so(explorer):
+    explorer.inside = torch.ones(4).double()
+    explorer.outside["sure"] = torch.ones(4).double()
+    figure, sentence = draw(explorer, source="sure", odd=10, threshold=1.0)
+    assert sentence.endswith("no alarm at all.")
+    assert figure.axes[2].get_title() == "no alarm"
+
+
 def test_the_interview_says_the_answers():
     pictures = {name: torch.rand(3, 8, 8) for name in ("a", "b", "c")}
     answers = torch.tensor([[0.25, 0.75], [1.0, 0.0], [0.5, 0.5]])
-    figure = threshold.interview(pictures, answers, ("cat", "dog"), columns=2)
+    figure = threshold.interview(pictures, answers, ("cat", "dog"))
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
     assert sorted(texts[:4]) == ["cat 100.0 %", "cat 25.0 %", "dog 0.0 %", "dog 75.0 %"]
     assert [axes.get_title() for axes in figure.axes if axes.images] == ["a", "b", "c"]
