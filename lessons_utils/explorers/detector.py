@@ -123,13 +123,15 @@ class ChooseDetector:
         low = min(known.min().item(), unknown.min().item())
         high = max(known.max().item(), unknown.max().item())
         edges = np.linspace(low, high, 41)
-        for scores, colour, name in ((known, _IN, "CIFAR-10"), (unknown, _OUT, "the others")):
-            counts = np.histogram(scores.numpy(), edges)[0] / len(scores)
-            axes.stairs(100 * counts, edges, fill=True, color=colour, alpha=0.5, label=name)
-        axes.axvline(limit, color="black", label="95 % of CIFAR-10 to the right")
-        axes.set(xlabel="score: T log(10 S)", ylabel="% of the set", title="who passes?")
-        axes.set_ylim(0, 1.45 * axes.dataLim.y1)  # room for the legend
-        axes.legend(loc="upper right", fontsize=8)
+        highest = 0.0
+        for scores, colour in ((known, _IN), (unknown, _OUT)):
+            share = 100 * np.histogram(scores.numpy(), edges)[0] / len(scores)
+            axes.stairs(share, edges, fill=True, color=colour, alpha=0.5)
+            highest = max(highest, share.max())
+        axes.axvline(limit, color="black")
+        axes.set(xlim=(low, high), ylim=(0, 1.1 * highest), yticks=())
+        axes.set(xlabel="score: T log(10 S)", ylabel="share of each set")
+        axes.set_title("blue: CIFAR-10, 95 % of it right of the line", fontsize=11)
 
     def _draw_shares(self, axes: Axes, shares: np.ndarray, column: int, chosen: float) -> None:
         styles = zip(self.temperatures, shares, ("C7", "C4", "C2"), ("o", "s", "^"), strict=False)
@@ -140,9 +142,10 @@ class ChooseDetector:
             )
         axes.plot(column, 100 * chosen, "o", ms=13, mfc="none", mec="black", mew=2)
         axes.set_xticks(steps, [f"{1000 * value:g}" for value in self.epsilons], fontsize=8)
-        axes.set(ylim=(-4, 104), xlabel="epsilon, thousandths", ylabel="FPR at 95 % TPR, %")
-        axes.set_title("others that pass; ring: your setting")
-        axes.legend(fontsize=8)
+        axes.set(ylim=(-4, 104), yticks=(0, 50, 100))
+        axes.set(xlabel="epsilon, thousandths", ylabel="FPR at 95 % TPR, %")
+        axes.set_title("others that pass; ring: your setting", fontsize=11)
+        axes.legend(fontsize=8, loc="upper right", framealpha=0.6)
 
 
 def false_positives(inside: Tensor, outside: Tensor) -> Tensor:
