@@ -13,7 +13,7 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/cnns-for-other-image-tasks/blob/main/notebooks/15_where_next.ipynb)
 #
-# **Budget:** 45 s on a CPU core (GPU: not measured) · 1.3 GB of memory · nothing to download
+# **Budget:** 30 s on a CPU core (GPU: not measured) · 1.4 GB of memory · nothing to download
 #
 # **You will be able to**
 #
@@ -45,7 +45,7 @@ import torch
 import torch.nn.functional as F
 
 from lessons_utils import anomaly, checkpoints, datasets, depth, plots, recipes, superres
-from lessons_utils.explorers import where_next
+from lessons_utils.explorers import detector, where_next
 from lessons_utils.scenes import rooms
 
 # %% [markdown]
@@ -55,17 +55,17 @@ from lessons_utils.scenes import rooms
 #
 # | what you look for | where it is |
 # |---|---|
-# | the pages *super-resolution*, *depth estimation*, *anomaly detection*, as they were | the data behind them, as of July 2025: data sets of [pwc-archive](https://huggingface.co/pwc-archive) at Hugging Face (CC BY-SA 4.0); the tables are in `evaluation-tables` |
+# | the pages *super-resolution*, *depth estimation*, *anomaly detection*, as they were | the data behind them, as of July 2025: data sets of [pwc-archive](https://huggingface.co/pwc-archive) at Hugging Face; the tables are in `evaluation-tables` |
 # | the format of that data | [paperswithcode/paperswithcode-data](https://github.com/paperswithcode/paperswithcode-data) on GitHub; its download links pointed to the closed site |
 # | what is talked about this week | [huggingface.co/papers/trending](https://huggingface.co/papers/trending); no tables |
-# | a site of that kind | [paperswithcode.co](https://paperswithcode.co) (not .com), begun anew in May 2026 by an engineer of Hugging Face |
+# | a site of that kind | [paperswithcode.co](https://paperswithcode.co) (not .com), begun anew in May 2026 by an engineer of Hugging Face ([announcement](https://huggingface.co/blog/nielsr/paperswithcode-launch)) |
 #
 # Lists come and go. So the rest of this lesson brings the three readings up to date with **papers and published numbers**, which stay, and with one experiment each, which you can repeat.
 
 # %% [markdown]
-# ## 2. Read a board
+# ## 2. Try to break it: what a board can tell
 #
-# A leaderboard keeps one number per paper. Below are seven, each with one set of pictures, one metric and one protocol, so that its numbers may be compared. The gray staircase is the best so far. The numbers are as published, not ours.
+# A leaderboard keeps one number per paper. Below are seven, each with one set of pictures and one metric. Only the four of OpenOOD, where one group ran everything, have one protocol; the numbers for Set5 (PSNR) and NYU come from each method's own paper, with different training sets, and for NYU different crops: read their small steps with care. The gray staircase is the best so far. The numbers are as published, not ours.
 #
 # **Question.** Move the year, board by board. When does the staircase of Set5 become flat? Which method stands last on one board and first on another, though the pictures are the same five? And where does ODIN stand?
 
@@ -89,7 +89,7 @@ where_next.published_results()
 # | HAT (CVPR 2023) | more kinds of attention, 21 million weights | 33.04 |
 # | SR3 (TPAMI 2022), StableSR (IJCV 2024) | diffusion: the picture is sampled, from noise, step by step | not the aim |
 #
-# Ten years lie between SRCNN's 30.49 and 33.04. Then the field asked another question: which picture would a person take for a photograph? Sharpening by hand is enough to feel the trade. The function below is **unsharp masking**: add the difference between a picture and its blurred self, `amount` times.
+# Eight years and 2.55 dB lie between SRCNN (30.49) and HAT. Meanwhile the field asked another question: which picture would a person take for a photograph? Sharpening by hand is enough to feel the trade. The function below is **unsharp masking**: add the difference between a picture and its blurred self, `amount` times.
 
 
 # %%
@@ -229,7 +229,7 @@ plots.show(
 )
 
 # %% [markdown]
-# Read the table along its diagonals. The foreigner with a scale and a shift beats the home network in metres. And the mean picture, **which never looks**, becomes about as good as a trained network, once the truth has told it two numbers a picture. So never compare an aligned number with one in metres, and ask every aligned table for its blind baseline.
+# Read the table along its diagonals. The foreigner with a scale and a shift beats the home network in metres. And the mean picture, **which never looks**, does as well as the home network *in metres*, once the truth has told it two numbers a picture; far from what the home network reaches with the same two. So never compare an aligned number with one in metres, and ask every aligned table for its blind baseline.
 #
 # What the field bought with the two numbers is worth it: training on *any* depth, even from films and 3D pictures of the internet, hence networks that hold up on a painting. Metres then come back by a tape measure, by the focal length (Metric3D), or by a second picture (DUSt3R, VGGT).
 
@@ -262,39 +262,42 @@ def areas_of(bank):
         yield "MSP", bank.baseline(name)
         yield "ODIN", bank.odin(name, 1000.0, 0.0014)
         yield "energy", anomaly.negative_energy(one.logits[:count])
-        yield "Mahalanobis", one.mahalanobis
+        yield "Mahalanobis, last layer", one.mahalanobis
         yield "kNN", one.neighbours
 
     inside = dict(scores("cifar10-test"))
     areas = {score: {} for score in inside}
     for name in SETS:
         for score, outside in scores(name):
-            areas[score][name] = anomaly.auroc(inside[score], outside)
+            areas[score][detector.TITLES[name]] = anomaly.auroc(inside[score], outside)
     return areas
 
 
 # %%
-banks = {"the paper's DenseNet": "densenet-cifar10", "our compact network": "cifar10-compact"}
+banks = {
+    "DenseNet-BC, others' weights": "densenet-cifar10",
+    "our CompactNet": "cifar10-compact",
+}
 areas = {title: areas_of(anomaly.load_bank(name)) for title, name in banks.items()}
 for title, table in areas.items():
-    print(f"AUROC, {title} (score bank)")
-    print(f"{'':12}" + "".join(f"{name.replace('tinyimagenet', 'tiny'):>13}" for name in SETS))
+    print(f"AUROC, {title} (score bank; ODIN: T = 1000, epsilon = 0.0014)")
+    print(f"{'':24}" + "".join(f"{detector.TITLES[name]:>21}" for name in SETS))
     for score, row in table.items():
-        print(f"{score:12}" + "".join(f"{row[name]:13.3f}" for name in SETS))
+        print(f"{score:24}" + "".join(f"{area:21.3f}" for area in row.values()))
 
 # %%
 plots.show(
     where_next.near_far_figure(areas),
-    alt="AUROC of five scores for two networks, on five sets from near to far: the scores lie close together on CIFAR-100 and far apart on noise.",
+    alt="AUROC of five scores for two networks, on five sets from near to far: on CIFAR-100 all but Mahalanobis lie close together; on noise both scores that measure distances are perfect, and those that read our network's logits fail.",
 )
 
 # %% [markdown]
-# Near, the scores that read the logits lie close together, below what they reach elsewhere: the picture *is* much like a class. Far, they differ wildly, and so a method can win a far set by a property of that set (noise is easy for distances between features, and may fool every score that reads the logits). A score that is perfect on noise may be little better than a coin next door. **A mean over sets hides all this**, hence two columns.
+# Near, the three scores that read the logits lie within two hundredths of each other, the neighbours with them, and no other photographs are as hard for ODIN: the picture *is* much like a class. On noise they differ wildly, and so a method can win a far set by a property of that set (noise is easy for distances between features, and may fool every score that reads the logits). A score that is perfect on noise may be no better than a coin next door. **A mean over sets hides all this**, hence two columns.
 
 # %% [markdown]
 # ### The other half of the word
 #
-# The page *anomaly detection* listed more than foreign classes. In a factory nothing is foreign but a **scratch**, and the question is *where*. The data set MVTec AD (2019) has 15 kinds of objects and textures, with faultless pictures only to train on. PatchCore (2022) reaches 99.1 % AUROC there **without training**: keep the features of all faultless patches, and call foreign what is far from all of them. It needs a network that was trained on anything. Ours was trained on CIFAR-10.
+# The page *anomaly detection* listed more than foreign classes. In a factory nothing is foreign but a **scratch**, and the question is *where*. The data set MVTec AD (2019) has 15 kinds of objects and textures, with faultless pictures only to train on. PatchCore (2022) reaches 99.1 % AUROC there **without training**: keep the features of all faultless patches, and call foreign what is far from all of them. Its features come from a network that had learned ImageNet; ours has learned CIFAR-10.
 
 # %%
 bricks = skimage.data.brick()  # (512, 512) gray levels
@@ -334,7 +337,7 @@ row, column = divmod(int(distances.argmax()), distances.shape[-1])
 print(f"most foreign: row {4 * row}, column {4 * column} of 256 x 256   (shipped weights)")
 plots.show(
     where_next.defect_figure(good, inspected, distances),
-    alt="A brick wall; another part of it with a drawn scratch; a map of distances that is dark all over and bright along the scratch.",
+    alt="A brick wall; another part of it with a drawn scratch; a map of distances, dim along the joints and the right edge and brightest along the scratch.",
 )
 
 # %% [markdown]
@@ -350,7 +353,7 @@ plots.show(
 #
 # | | |
 # |---|---|
-# | question | what do ten years of ideas bring at SRCNN's size: global skip, sub-pixel convolution, residual blocks, attention? |
+# | question | what do the later ideas bring at SRCNN's size: global skip, sub-pixel convolution, residual blocks, attention? |
 # | data | T91 to train on, a part of it held out to choose by; Set5 ×3 to report (both: `python -m lessons_utils fetch`) |
 # | success | 0.5 dB more than the shipped SRCNN on Set5 ×3, with fewer than 100,000 weights |
 # | trap | luma, border, rounding: first make your code print bicubic's 30.39 dB |
@@ -449,12 +452,12 @@ for scale in (2, 4):
     print(f"to beat, shrunk by {scale} against 3: AUROC {area:.2f}, {len(familiar)} patches inside")
 
 # %% [markdown]
-# One direction is found, and for the other the score points the wrong way (below 0.5): a detector that *prefers* the stranger. ODIN's gradient, or the distance to known features of section 5, would be second steps.
+# One direction is found in part, and for the other the score points the wrong way (below 0.5): a detector that *prefers* the stranger. ODIN's gradient, or the distance to known features of section 5, would be second steps.
 
 # %% [markdown]
 # ## 7. Paper versus ours, and what came after
 #
-# The course in three lines. "Ours" is from cards and the score bank; "since" is a published number on the same board.
+# The course in three lines. "Ours" is from cards and the DenseNet's score bank (TinyImageNet crop; others' weights); "since" is a published number on the same board.
 
 # %%
 x4 = checkpoints.load_card("srcnn-9-5-5-x4").metrics["set5"]["psnr"]
@@ -465,10 +468,12 @@ fpr95 = 100 * anomaly.fpr_at_tpr(inside, outside)
 print(f"{'':38}{'paper':>8}{'ours':>8}   since")
 print(f"{'SRCNN, Set5 x4, dB':38}{30.49:8.2f}{x4:8.2f}   33.04 HAT, 2023")
 print(f"{'Eigen, NYU, abs rel':38}{0.215:8.3f}{nyu:8.3f}   0.056 Depth Anything, 2024")
-print(f"{'ODIN, TinyImageNet crop, FPR95 in %':38}{4.3:8.1f}{fpr95:8.1f}   no longer the question")
+print(
+    f"{'ODIN (T 1000, eps .0014), crop, FPR95':38}{4.3:8.1f}{fpr95:8.1f}   no longer the question"
+)
 
 # %% [markdown]
-# Lessons 03, 07 and 14 say why ours differ. The weights, data and money behind the last column are thousands of times ours; the ideas that you built are still inside: learn the residual, forgive the scale, read the logits.
+# Lessons 03, 07 and 14 say why ours differ. The weights and data behind the last column are hundreds of times ours, or more; the ideas that you built are still inside: learn the residual, forgive the scale, read the logits.
 
 # %% [markdown]
 # ## 8. What goes wrong in practice
@@ -483,31 +488,32 @@ luma = superres.score(starts["SRCNN"], high, 3).psnr
 print(f"the literature's luma {luma:.2f} dB, RGB {rgb:.2f} dB: {luma - rgb:.2f} dB for nothing")
 
 # %% [markdown]
-# **One name, two numbers.** The ODIN paper counts the strangers that pass while 95 % of the known pass. OpenOOD and pytorch-ood count the known pictures that are stopped while 95 % of the strangers are. Both say FPR95. The same baseline, the same scores, TinyImageNet crops:
+# **Metres beside numbers that were helped.** Two papers, two protocols, one table. Rank the two trained networks of section 4, as a careless survey would, and then by one protocol at a time:
 
 # %%
-known, strange = (bank.baseline(name) for name in ("cifar10-test", SETS[2]))
-print("the paper's DenseNet, plain softmax (score bank)")
-print(f"known is positive:   {100 * anomaly.fpr_at_tpr(known, strange):.1f} %")
-print(f"strange is positive: {100 * anomaly.fpr_at_tpr(-strange, -known):.1f} %")
+home, stranger, _ = maps
+rankings = {
+    "careless": (errors["nothing: metres"][home], errors["scale and shift"][stranger]),
+    "both in metres": (errors["nothing: metres"][home], errors["nothing: metres"][stranger]),
+    "both helped": (errors["scale and shift"][home], errors["scale and shift"][stranger]),
+}
+for table, (of_home, of_stranger) in rankings.items():
+    winner = home if of_home < of_stranger else stranger
+    print(f"{table:16} {of_home:.3f} against {of_stranger:.3f}: first is {winner}")
 
 # %% [markdown]
-# **The best of the grid.** A table says "ODIN, best ε". Chosen on what? Honestly, on sets that are not reported; or, with a good conscience and no right, on the test set itself.
+# **A maximum always points somewhere.** Section 5 asked for the *most* foreign place. **Predict:** what does the same search find in the wall without the scratch?
 
 # %%
-for name in SETS:
-    grids = bank.sets["cifar10-test"].odin, bank.sets[name].odin
-    cheat = anomaly.best_setting(*grids, bank.temperatures, bank.epsilons)
-    tuning = (bank.sets[part].odin for part in ("tuning-inside", "tuning-outside"))
-    fair = anomaly.best_setting(*tuning, bank.temperatures, bank.epsilons)
-    scores = (bank.odin(part, fair.temperature, fair.epsilon) for part in ("cifar10-test", name))
-    honest = 100 * anomaly.fpr_at_tpr(*scores)
-    print(
-        f"{name:20} tuned elsewhere {honest:5.1f} %, best of the grid {100 * cheat.validation_fpr95:5.1f} %"
-    )
+faultless = patch_features(classifier, to_colour(bricks[128:384, 256:])).flatten(2)[0].T
+clean = torch.cdist(faultless, known[::2]).amin(dim=1)
+for wall_name, found_distances in (("scratched", nearest), ("faultless", clean)):
+    row, column = divmod(int(found_distances.argmax()), distances.shape[-1])
+    largest = found_distances.max().item()
+    print(f"{wall_name}: row {4 * row}, column {4 * column}, distance {largest:.2f}")
 
 # %% [markdown]
-# The right-hand column is never worse, and it is not a result: no detector of the unknown has seen what it will meet.
+# It finds a place there, too. A detector needs a threshold, and the threshold needs faultless pictures that were not used as memory; a map without one, its colours stretched to its own largest value, makes any wall look broken. (And both halves are one photograph: the same bricks, light and camera. Another wall would be more foreign all over.)
 
 # %% [markdown]
 # ## Summary
