@@ -13,7 +13,7 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/cnns-for-other-image-tasks/blob/main/notebooks/14_odin_detector.ipynb)
 #
-# **Budget:** 50 s on a CPU core (GPU: not measured) · 1.5 GB of memory · nothing to download
+# **Budget:** 40 s on a CPU core (GPU: not measured) · 1.2 GB of memory · nothing to download
 #
 # **You will be able to**
 #

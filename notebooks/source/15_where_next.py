@@ -65,7 +65,7 @@ from lessons_utils.scenes import rooms
 # %% [markdown]
 # ## 2. Try to break it: what a board can tell
 #
-# A leaderboard keeps one number per paper. Below are seven, each with one set of pictures and one metric. Only the four of OpenOOD, where one group ran everything, have one protocol; the numbers for Set5 (PSNR) and NYU come from each method's own paper, with different training sets, and for NYU different crops: read their small steps with care. The gray staircase is the best so far. The numbers are as published, not ours.
+# A leaderboard keeps one number per paper. Below are seven, each with one set of pictures and one metric. The four of OpenOOD and the people's opinion were each measured by one group in one way; the numbers for Set5's PSNR and for NYU come from each method's own paper, with different training sets, and for NYU different crops: read their small steps with care. The gray staircase is the best so far. The numbers are as published, not ours.
 #
 # **Question.** Move the year, board by board. When does the staircase of Set5 become flat? Which method stands last on one board and first on another, though the pictures are the same five? And where does ODIN stand?
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 from matplotlib.figure import Figure
@@ -50,6 +52,33 @@ def test_boards_are_in_order_and_within_their_years():
         assert years == sorted(years)
         assert YEARS[0] <= min(years) and max(years) <= YEARS[1]
         assert len({result.method for result in board.results}) == len(years)
+
+
+def test_labels_of_small_steps_do_not_overlap():
+    figure, _ = draw("Set5 x4: PSNR", 2024)
+    boxes = {text.get_text().split()[0]: text.get_window_extent() for text in figure.axes[0].texts}
+    assert not boxes["EDSR"].overlaps(boxes["RCAN"])
+
+
+def test_lessons_14_and_15_quote_the_boards():
+    """Their tables repeat OpenOOD's numbers; every one must be the board's."""
+    folder = Path(__file__).parents[2] / "notebooks" / "source"
+    lines = (folder / "15_where_next.py").read_text(encoding="utf-8").splitlines()
+    rows = [line for line in lines if line.startswith(("# | ODIN (ICLR", "# | MSP (ICLR"))]
+    assert len(rows) == 2
+    detector = (folder / "14_odin_detector.py").read_text(encoding="utf-8")
+    for place in ("CIFAR-10", "ImageNet"):
+        pairs = zip(
+            BOARDS[f"{place}, near: AUROC"].results,
+            BOARDS[f"{place}, far: AUROC"].results,
+            strict=True,
+        )
+        for near, far in pairs:
+            assert near.method == far.method
+            assert f"({near.number:.1f}, {far.number:.1f})" in detector, near.method
+            if near.method in ("MSP", "ODIN"):
+                (row,) = (row for row in rows if near.method in row)
+                assert f"{near.number:.1f} / {far.number:.1f}" in row
 
 
 def test_the_best_of_a_board():
