@@ -657,7 +657,7 @@ def slope(before, after, epsilon):  # median of about ||g||_1
 
 few = anomaly.odin_grid(fashion, reported[:100], [1000.0], [0.0, 0.0001])[0]  # (2, 100)
 clothes_slope = slope(*few, 0.0001)
-print(f"clothes: about {clothes_slope:.0f} (live, shipped weights)")
+print(f"clothes: about {round(clothes_slope, -1):.0f} (live, shipped weights)")
 for name, bank in banks.items():
     pair = [bank.odin("cifar10-test", 1000.0, epsilon) for epsilon in epsilons[:2]]
     times = slope(*pair, epsilons[1]) / clothes_slope
