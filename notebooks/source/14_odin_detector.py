@@ -504,7 +504,7 @@ for name, bank in banks.items():
         print(f"{name:12s} {other:18s} {first}  ... {last}")
 
 # %% [markdown]
-# A known picture lifts **one** logit far above all others. Noise lifts several and pushes others far down. At $T = 1$ the rivals betray it: the probability must be shared. At large $T$ only the distance to the mean counts (lesson 12), and by that measure noise looks fine. In the DenseNet the step repairs it, since noise lies low. In our CompactNet Gaussian noise lies further *right* than most of the known, so far that no step of this size brings it below the line.
+# A known picture lifts **one** logit far above all others. Noise lifts several and pushes others far down. At $T = 1$ the rivals betray it: the probability must be shared. At large $T$ only the distance to the mean counts (lesson 12), and by that measure noise looks fine. In the DenseNet the step repairs it, since noise lies low. In our CompactNet it lies low as well, but Gaussian noise lies further *right* than most of the known, so far that at $T = 1000$ no step of the bank's grid brings it below the line. The rescue needs both: a gap in slope, and a score that is not too high already.
 #
 # The paper's own table has such a failure: its CIFAR-100 network lets **all** Gaussian noise pass, with ODIN (FPR 100 %, AUROC 40.5 %) as without (100 %, 30.6 %). And noise is the easiest stranger for anybody but a classifier.
 #

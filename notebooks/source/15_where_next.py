@@ -288,7 +288,7 @@ for title, table in areas.items():
 # %%
 plots.show(
     where_next.near_far_figure(areas),
-    alt="AUROC of five scores for two networks, on five sets from near to far: on CIFAR-100 all but Mahalanobis lie close together; on noise both scores that measure distances are perfect, and those that read our network's logits fail.",
+    alt="AUROC of five scores for two networks, on five sets from near to far: on CIFAR-100 all but Mahalanobis lie close together; on noise both scores that measure distances are perfect, and those that read our network's logits fall far, two of them below a coin.",
 )
 
 # %% [markdown]
