@@ -127,6 +127,7 @@ class PushAPicture:
                 axes.plot(LEVELS[place], scores[place], "o", color="black", ms=7)
         axes.axvline(0, color="0.7", lw=1, zorder=0)
         axes.set_xlabel("step, gray levels")
+        axes.set_ylabel("T log(N S)")
         axes.set_title("score at T = 1000")
         axes.legend(fontsize=8, handlelength=2.4)
 
@@ -149,10 +150,15 @@ def _directions(model: nn.Module, picture: Tensor) -> tuple[Tensor, Tensor, Tens
     """Return the three `DIRECTIONS` of a picture, each with a largest value of 1."""
     device = next(model.parameters()).device
     pixels = picture.clone().to(device).requires_grad_()
-    with torch.enable_grad():
-        logits = model(pixels).double()
-        scores = (logits / anomaly.TEMPERATURE).log_softmax(dim=1).amax()
-        (gradient,) = torch.autograd.grad(scores, pixels)
+    training = model.training
+    model.eval()  # as `anomaly.classify` does: the score depends on this picture alone
+    try:
+        with torch.enable_grad():
+            logits = model(pixels).double()
+    finally:
+        model.train(training)
+    scores = (logits / anomaly.TEMPERATURE).log_softmax(dim=1).amax()
+    (gradient,) = torch.autograd.grad(scores, pixels)
     gradient = gradient.to(picture.device)
     generator = torch.Generator().manual_seed(0)
     random = torch.randint(2, picture.shape, generator=generator) * 2.0 - 1

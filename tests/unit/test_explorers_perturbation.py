@@ -92,6 +92,19 @@ def test_the_model_keeps_no_gradient(explorer, model):
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
+def test_a_model_in_train_mode_is_measured_in_eval_mode_and_left_as_found(pictures):
+    torch.manual_seed(2)
+    layers = [torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Flatten()]
+    model = torch.nn.Sequential(*layers, torch.nn.Linear(4 * 36, 3)).train()
+    mean = model[1].running_mean.clone()
+    picture = pictures["first"]
+    found = PushAPicture(model, {"first": picture}, CLASSES).directions["first", DIRECTIONS[0]]
+    assert model.training and model[1].training
+    assert torch.equal(model[1].running_mean, mean)
+    step = anomaly.perturb(model.eval(), picture, 1000.0, 0.01) - picture
+    assert torch.equal(found, step.sign())
+
+
 def test_how_sure_is_largest_minus_mean_logit_at_large_temperature():
     logits = torch.tensor([[3.0, 1.0, -1.0], [2.0, 2.0, 2.0]])
     assert perturbation.how_sure(logits, 1e6).tolist() == pytest.approx([2.0, 0.0], abs=1e-4)
