@@ -248,7 +248,7 @@ plots.show(
 #
 # AUROC in %, OpenOOD v1.5: one protocol for all, several sets, **near** ones (CIFAR-100 beside CIFAR-10) reported apart from **far** ones (digits, textures). ViM (CVPR 2022) stands there too: it adds what of a feature lies outside the space that training features fill.
 #
-# Our score banks hold a near set, two between, and far ones. **Predict:** which score falls most from far to near? And is the best score of the far sets the best of the near one?
+# Our score banks hold a near set, two between, and far ones. (Mahalanobis reads the last layer only here; Lee et al. (NeurIPS 2018) combine all layers and add a step, so this is not their result.) **Predict:** which score falls most from far to near? And is the best score of the far sets the best of the near one?
 
 # %%
 SETS = ("cifar100", "tinyimagenet-resize", "tinyimagenet-crop", "mnist", "gaussian")
