@@ -22,8 +22,8 @@ INSIDE, OUTSIDE, THIRD = "tab:blue", "tab:orange", "0.35"
 
 _LOOKS = ((INSIDE, "o-"), (OUTSIDE, "s-"), (THIRD, "^-"))
 
-TEMPERATURES = (0.5, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
-"""Of the explorer."""
+TEMPERATURES = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
+"""Of the explorer. Below 1 scores begin to round to 1: tied images lose their order."""
 
 FIRST = (3, 5, 0, 1, 2, 4, 6, 7, 8, 9)
 """CIFAR-10's classes in the order in which `keep_classes` takes them: cat, dog, then the others."""

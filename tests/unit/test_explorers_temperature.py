@@ -59,7 +59,7 @@ def by_hand(bank, name, classes, t):
 
 @pytest.mark.parametrize("outside", NAMES)
 @pytest.mark.parametrize("classes", [2, 7, 10])
-@pytest.mark.parametrize("t", [TEMPERATURES[0], 1, TEMPERATURES[-1]])
+@pytest.mark.parametrize("t", [TEMPERATURES[0], 10, TEMPERATURES[-1]])
 def test_every_state_draws_and_its_numbers_are_right(explorer, bank, outside, classes, t):
     figure, sentence = draw(explorer, outside=outside, classes=classes, temperature=t)
     threshold, fpr = by_hand(bank, outside, classes, t)
@@ -79,6 +79,17 @@ def test_with_two_classes_the_curve_is_flat_and_with_ten_it_is_not(explorer):
         figure, _ = draw(explorer, outside="cifar100", classes=classes, temperature=10)
         values = figure.axes[1].lines[0].get_ydata()
         assert (len(set(values)) == 1) is flat
+
+
+@pytest.mark.parametrize("network", ["densenet-cifar10", "cifar10-compact"])
+@pytest.mark.parametrize("outside", NAMES)
+def test_with_two_classes_of_a_shipped_bank_no_temperature_changes_a_number(network, outside):
+    explorer = TurnTheTemperature({"ours": anomaly.load_bank(network)})
+    ends = set()
+    for t in (TEMPERATURES[0], 10, TEMPERATURES[-1]):
+        _, sentence = draw(explorer, outside=outside, classes=2, temperature=t)
+        ends.add(sentence.split("of inside reach, ")[1])
+    assert len(ends) == 1
 
 
 def test_keeping_classes_drops_the_other_logits_and_their_images(bank):
