@@ -777,7 +777,7 @@ for scale in (2, 3, 4):
 # - Luma alone carries the detail; tiles with a margin make any size possible; one slip in the protocol costs more than a better network gains.
 # - A global skip wins the start, sub-pixel convolution wins time, and the best PSNR is a mean of what is possible: blurred.
 #
-# **Next:** depth from one image. It comes with the next part of the course.
+# **Next:** [05 · Depth from one image](05_depth_from_one_image.ipynb).
 #
 # **Reading**
 # - Dong, Loy, He, Tang, *Image Super-Resolution Using Deep Convolutional Networks* (2015), section 4, [arXiv 1501.00092](https://arxiv.org/abs/1501.00092)

@@ -646,7 +646,7 @@ plots.show(
 )
 
 # %% [markdown]
-# Look at the colour bars. Whatever you show them, they answer with the distances of a **room**, one to three metres: for a cup on the table, and for the sky. Some outlines are right (the cup's rim), since the fine network follows edges anywhere. A network interpolates in the world of its training pictures; nothing in it says "I do not know this". (Lessons 11 to 15, in preparation, are about that.)
+# Look at the colour bars. Whatever you show them, they answer with the distances of a **room**, one to three metres: for a cup on the table, and for the sky. Some outlines are right (the cup's rim), since the fine network follows edges anywhere. A network interpolates in the world of its training pictures; nothing in it says "I do not know this". (Lessons 11 to 15 are about that.)
 #
 # How wide is the gap from rendered to real rooms? It takes NYU's pictures to measure it. They cannot be shipped; the next cell runs where you have them.
 
