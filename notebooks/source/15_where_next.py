@@ -13,7 +13,7 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/cnns-for-other-image-tasks/blob/main/notebooks/15_where_next.ipynb)
 #
-# **Budget:** 30 s on a CPU core (GPU: not measured) · 1.4 GB of memory · nothing to download
+# **Budget:** 45 s on a CPU core (GPU: not measured) · 1.4 GB of memory · nothing to download
 #
 # **You will be able to**
 #
