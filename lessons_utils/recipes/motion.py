@@ -40,8 +40,8 @@ class MotionRecipe:
 
     Unlike the paper, as measured on streets: an error counts in the source frame that explains the
     pixel better (Godard et al., "Digging into self-supervised monocular depth estimation", ICCV
-    2019), which spares what one of them does not see; coarse answers are enlarged and compared at
-    full size; disparity is divided by its mean before it is smoothed, weakly. Without these the
+    2019), which spares what one of them does not see; coarse disparity is enlarged and compared
+    at full size; disparity is divided by its mean before it is smoothed, weakly. Without these the
     loss is easily lowest at one depth for everything.
     """
 
@@ -70,7 +70,7 @@ class MotionRecipe:
 
 MOTION = {
     recipe.name: recipe
-    for recipe in (MotionRecipe("geonet-streets", rigid_steps=3_000, residual_steps=1_500),)
+    for recipe in (MotionRecipe("geonet-streets", rigid_steps=4_000, residual_steps=3_000),)
 }
 
 
@@ -209,7 +209,8 @@ def residual_loss(
     """Return how badly final flow rebuilds, how rough it is, how forward and backward disagree.
 
     Where they disagree by much, what the target shows is hidden in the source: neither the picture
-    nor the agreement counts there (section 3.4).
+    nor the agreement counts there (section 3.4). Coarse answers are compared in shrunken pictures,
+    as in the paper: what moves by itself may move far, and a large step is a small one there.
 
     Args:
         residuals: (2 B, 2, H / 2^s, W / 2^s), pixels: B pairs one way, the same B the other way.
@@ -228,10 +229,12 @@ def residual_loss(
     apart = motion.masked_mean(disagreement.abs(), seen)
     loss = target.new_zeros(())
     for scale, residual in enumerate(residuals):
-        flow = rigid + _enlarged(residual, target)
-        warped, inside = motion.inverse_warp(source, flow)
-        rough = motion.smoothness_loss(residual, _shrunken(target, residual))
-        loss = loss + motion.photometric_loss(target, warped, seen & inside)
+        small, other = _shrunken(target, residual), _shrunken(source, residual)
+        flow = _shrunken(rigid, residual) + residual
+        warped, inside = motion.inverse_warp(other, flow * (flow.shape[-1] / rigid.shape[-1]))
+        counted = inside & (_shrunken(seen.float(), residual) == 1)
+        rough = motion.smoothness_loss(residual, small)
+        loss = loss + motion.photometric_loss(small, warped, counted)
         loss = loss + recipe.flow_smoothness / 2**scale * rough
     return loss / len(residuals) + recipe.agreement * apart
 

@@ -121,6 +121,17 @@ def test_exact_flow_has_the_lowest_residual_loss(drives):
     assert right < loss(zero, rigid) < loss(zero, zero)
 
 
+def test_coarse_residual_flow_is_in_pixels_of_the_full_picture(drives):
+    target, source, full = both_ways(drives, drives.full_flow)
+    zero, recipe = torch.zeros_like(full), replace(RECIPE, flow_smoothness=0.0)
+    coarse = torch.nn.functional.interpolate(full, scale_factor=0.25, mode="area")
+
+    def loss(factor):
+        return recipes.residual_loss([full, factor * coarse], target, source, zero, recipe)
+
+    assert loss(1) < 0.8 * min(loss(0), loss(0.25), loss(4))
+
+
 def test_occluded_pixels_do_not_count_in_the_residual_loss(drives):
     target, source, full = both_ways(drives, drives.full_flow)
     zero = [torch.zeros_like(full)]
