@@ -112,6 +112,9 @@ def train(options: argparse.Namespace) -> int:
     )
     if fabric.is_global_zero:
         print(json.dumps(card.metrics))
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        fabric.barrier()
+        torch.distributed.destroy_process_group()  # its threads may else crash a process that ends
     return 0
 
 

@@ -135,6 +135,8 @@ def test_two_devices_agree_with_each_other(tmp_path):
         "batches = fabric.all_gather(seen[0])\n"
         "assert torch.equal(gathered[0], gathered[1]), gathered\n"
         "assert not torch.equal(batches[0], batches[1])\n"
+        "fabric.barrier()\n"
+        "torch.distributed.destroy_process_group()\n"  # as the command `train` does
     )
     done = subprocess.run(
         [sys.executable, str(program), os.getcwd()],
