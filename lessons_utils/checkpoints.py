@@ -7,6 +7,7 @@ Loading verifies the hash, so a card always speaks of the weights that lie besid
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import json
 import os
@@ -66,6 +67,15 @@ def describe_hardware() -> str:
     if torch.cuda.is_available():
         words += f", {torch.cuda.get_device_name()}"
     return words
+
+
+def circumstances() -> dict[str, Any]:
+    """Return the fields `date`, `hardware` and `versions` of a card that is written now."""
+    return {
+        "date": datetime.date.today().isoformat(),
+        "hardware": describe_hardware(),
+        "versions": {"torch": torch.__version__, "lessons_utils": runtime.version()},
+    }
 
 
 def rounded(metrics: dict[str, Any]) -> dict[str, Any]:
@@ -164,6 +174,13 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def fingerprint(model: nn.Module) -> str:
+    """Return the SHA-256 over all weights and buffers of a model, to see whether they changed."""
+    values = model.state_dict().values()
+    joined = b"".join(value.cpu().contiguous().numpy().tobytes() for value in values)
+    return hashlib.sha256(joined).hexdigest()
 
 
 def _weights_path(name: str | Path) -> Path:

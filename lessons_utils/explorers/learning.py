@@ -9,7 +9,6 @@ from the embedded photographs alone, so that everybody can make them again.
 
 from __future__ import annotations
 
-import datetime
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -135,9 +134,7 @@ def make_bank(folder: Path) -> checkpoints.Card:
         seed=0,
         training_data=f"embedded photographs: {', '.join(TRAINING_PHOTOGRAPHS)}",
         training_data_sha256=datasets.pixels_sha256(photographs),
-        date=datetime.date.today().isoformat(),
-        hardware=checkpoints.describe_hardware(),
-        versions={"torch": torch.__version__, "lessons_utils": runtime.version()},
+        **checkpoints.circumstances(),
         seconds=round(seconds, 1),
         cpu_seconds=round(cpu_seconds, 1),
         settings={

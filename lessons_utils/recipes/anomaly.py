@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -190,9 +189,13 @@ def train_classifier(
     )
     model = model.cpu().to(memory_format=torch.contiguous_format).eval()
     tested, truth = labelled_images(recipe, "test")
-    measured = {"images": len(tested), "single_image_accuracy": accuracy(model, tested, truth)}
+    single = accuracy(model, tested, truth)
     model.mirrored = recipe.mirrored
-    measured["accuracy"] = accuracy(model, tested, truth)
+    measured = {
+        "images": len(tested),
+        "single_image_accuracy": single,
+        "accuracy": accuracy(model, tested, truth) if recipe.mirrored else single,
+    }
     card = checkpoints.Card(
         name=name,
         architecture={**architecture, "mirrored": recipe.mirrored},
@@ -201,9 +204,7 @@ def train_classifier(
         training_data=f"{len(images)} images of {recipe.data}, training part; the last "
         f"{recipe.held_out} held out",
         training_data_sha256=datasets.pixels_sha256(image[None] / 255 for image in images),
-        date=datetime.date.today().isoformat(),
-        hardware=checkpoints.describe_hardware(),
-        versions={"torch": torch.__version__, "lessons_utils": runtime.version()},
+        **checkpoints.circumstances(),
         seconds=round(result.seconds, 1),
         cpu_seconds=round(result.cpu_seconds, 1),
         settings={**asdict(recipe), "precision": fabric.strategy.precision.precision},

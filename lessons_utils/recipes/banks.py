@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -13,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from lessons_utils import anomaly, checkpoints, datasets, runtime
+from lessons_utils import anomaly, checkpoints, datasets
 from lessons_utils.recipes.anomaly import load_classifier
 
 TEMPERATURES = (1.0, 10.0, 1000.0)
@@ -110,9 +109,7 @@ def compute_bank(
         sets=described,
         training_images=TRAINING_IMAGES,
         accuracy=round(torch.cat(right).double().mean().item(), 4),
-        date=datetime.date.today().isoformat(),
-        hardware=checkpoints.describe_hardware(),
-        versions={"torch": torch.__version__, "lessons_utils": runtime.version()},
+        **checkpoints.circumstances(),
         cpu_seconds=round(seconds, 1),
     )
     bank = anomaly.ScoreBank(card, sets)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -179,7 +177,7 @@ def train_depth(
 
     model.to(fabric.device)
     model.coarse.eval().requires_grad_(False)  # no dropout, and nothing below changes it
-    frozen = {key: value.clone() for key, value in model.coarse.state_dict().items()}
+    frozen = checkpoints.fingerprint(model.coarse)
 
     def fine_output(network: nn.Module, images: Tensor) -> Tensor:
         if model.coarse.training:
@@ -196,7 +194,7 @@ def train_depth(
             lr=recipe.fine_learning_rate,
             weight_decay=recipe.weight_decay,
         ),
-        _settings(recipe, recipe.fine_steps, seed, {**origin, "coarse": _fingerprint(frozen)}),
+        _settings(recipe, recipe.fine_steps, seed, {**origin, "coarse": frozen}),
         trained_on,
         held_out,
         fine_output,
@@ -205,7 +203,7 @@ def train_depth(
         folder / "fine",
         fabric,
     )
-    if _fingerprint(model.coarse.state_dict()) != _fingerprint(frozen):
+    if checkpoints.fingerprint(model.coarse) != frozen:
         raise RuntimeError("The fine stage changed the coarse network, which was to stand still.")
 
     model = model.cpu().to(memory_format=torch.contiguous_format).eval()
@@ -233,12 +231,6 @@ def _settings(
         validate_every=min(500, steps),
         origin=json.dumps(origin),
     )
-
-
-def _fingerprint(weights: dict[str, Tensor]) -> str:
-    """SHA-256 of all weights."""
-    joined = b"".join(value.cpu().contiguous().numpy().tobytes() for value in weights.values())
-    return hashlib.sha256(joined).hexdigest()
 
 
 def _train_stage(
@@ -305,9 +297,7 @@ def _card(
         seed=seed,
         training_data=data[recipe.data],
         training_data_sha256=datasets.pixels_sha256(image[None] / 255 for image in frames[0]),
-        date=datetime.date.today().isoformat(),
-        hardware=checkpoints.describe_hardware(),
-        versions={"torch": torch.__version__, "lessons_utils": runtime.version()},
+        **checkpoints.circumstances(),
         seconds=round(sum(stage.seconds for stage in stages.values()), 1),
         cpu_seconds=round(sum(stage.cpu_seconds for stage in stages.values()), 1),
         settings={**origin, "precision": fabric.strategy.precision.precision},

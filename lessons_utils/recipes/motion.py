@@ -7,8 +7,6 @@ streets are judged by the loss. Truth comes in when the finished networks are me
 
 from __future__ import annotations
 
-import datetime
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -368,11 +366,11 @@ def train_motion(
     stages = {"rigid": _train_rigid(model, clips, held_out, recipe, settings, folder, fabric)}
 
     model.rigid.to(fabric.device).eval().requires_grad_(False)  # nothing below changes it
-    frozen = _fingerprint(model.rigid)
+    frozen = checkpoints.fingerprint(model.rigid)
     settings = _settings(recipe.residual_steps, recipe, seed, {**origin, "rigid": frozen})
     explained = [_Explained.by(model.rigid, part, fabric.device) for part in (clips, held_out)]
     stages["residual"] = _train_residual(model, *explained, recipe, settings, folder, fabric)
-    if _fingerprint(model.rigid) != frozen:
+    if checkpoints.fingerprint(model.rigid) != frozen:
         raise RuntimeError("The residual stage changed the rigid one, which was to stand still.")
 
     model = model.cpu().to(memory_format=torch.contiguous_format).eval()
@@ -386,9 +384,7 @@ def train_motion(
         training_data_sha256=datasets.pixels_sha256(
             frame[None] / 255 for drive in clips.images for frame in drive
         ),
-        date=datetime.date.today().isoformat(),
-        hardware=checkpoints.describe_hardware(),
-        versions={"torch": torch.__version__, "lessons_utils": runtime.version()},
+        **checkpoints.circumstances(),
         seconds=round(sum(stage.seconds for stage in stages.values()), 1),
         cpu_seconds=round(sum(stage.cpu_seconds for stage in stages.values()), 1),
         settings={**origin, "precision": fabric.strategy.precision.precision},
@@ -578,10 +574,3 @@ def set_statistics(network: nn.Module, batches: Iterable[tuple[Tensor, ...]]) ->
         network(*batch)
     for layer, momentum in zip(norms, kept, strict=True):
         layer.momentum = momentum
-
-
-def _fingerprint(network: nn.Module) -> str:
-    """SHA-256 of all weights."""
-    values = network.state_dict().values()
-    joined = b"".join(value.cpu().contiguous().numpy().tobytes() for value in values)
-    return hashlib.sha256(joined).hexdigest()

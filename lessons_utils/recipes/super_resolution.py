@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -155,9 +154,7 @@ def train_super_resolution(
         training_data=f"T91: {len(training_images)} of its 91 pictures; held out: "
         f"{', '.join(name for name, _ in held_out)}; neither: t65, which is t36 again",
         training_data_sha256=datasets.pixels_sha256(training_images),
-        date=datetime.date.today().isoformat(),
-        hardware=checkpoints.describe_hardware(),
-        versions={"torch": torch.__version__, "lessons_utils": runtime.version()},
+        **checkpoints.circumstances(),
         seconds=round(result.seconds, 1),
         cpu_seconds=round(result.cpu_seconds, 1),
         settings={
