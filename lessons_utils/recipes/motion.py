@@ -33,8 +33,8 @@ _CALIBRATION = 25
 
 
 @dataclass(frozen=True)
-class MotionRecipe:
-    """Trains depth and pose together, then residual flow on their frozen output (section 3.5).
+class RigidRecipe:
+    """Trains depth and pose together (section 3.2).
 
     Unlike the paper, as measured on streets: an error counts in the source frame that explains the
     pixel better (Godard et al., "Digging into self-supervised monocular depth estimation", ICCV
@@ -43,32 +43,53 @@ class MotionRecipe:
     loss is easily lowest at one depth for everything.
     """
 
-    name: str
-    rigid_steps: int
-    residual_steps: int
+    steps: int
     learning_rate: float = 7e-4
-    residual_learning_rate: float = 7e-4
     batch_size: int = 4
-    """Snippets in the rigid stage, pairs of frames in the other one."""
-    depth_smoothness: float = 1e-3
+    """Snippets of three frames."""
+    smoothness: float = 1e-3
     """Weight at full size; half of it at half size, and so on. The paper: 0.5."""
-    flow_smoothness: float = 5e-3
-    """Likewise, of residual flow in pixels: rigid flow keeps its edges. The paper smooths final
-    flow."""
-    agreement: float = 1e-2
-    """Weight of a pixel's disagreement between forward and backward flow."""
     auto_mask: bool = False
     """Leave out pixels that an unwarped source explains at least as well (Godard et al.). It keeps
     cars as fast as the camera from the depth loss, which else puts them far away. Off: far away,
     they have the rigid flow that is seen, and lesson 09 shows it."""
+
+
+@dataclass(frozen=True)
+class ResidualRecipe:
+    """Trains residual flow on the frozen output of the rigid stage (sections 3.3 and 3.4)."""
+
+    steps: int
+    learning_rate: float = 7e-4
+    batch_size: int = 4
+    """Pairs of frames, each learnt from in both directions."""
+    smoothness: float = 5e-3
+    """Weight at full size, of residual flow in pixels; half of it at half size, and so on: rigid
+    flow keeps its edges. The paper smooths final flow."""
+    agreement: float = 1e-2
+    """Weight of a pixel's disagreement between forward and backward flow."""
     consistency: bool = True
-    """Residual flow is learnt only where forward and backward flow agree; without, everywhere
-    inside the source."""
+    """Learn only where forward and backward flow agree; without, everywhere inside the source."""
+
+
+@dataclass(frozen=True)
+class MotionRecipe:
+    """Trains GeoNet in two stages (section 3.5), and a third network to compare with.
+
+    The third is residual flow without the consistency mask, on the same rigid stage: its flow is
+    measured for the card, its weights are not kept.
+    """
+
+    name: str
+    rigid: RigidRecipe
+    residual: ResidualRecipe
 
 
 MOTION = {
     recipe.name: recipe
-    for recipe in (MotionRecipe("geonet-streets", rigid_steps=4_000, residual_steps=3_000),)
+    for recipe in (
+        MotionRecipe("geonet-streets", RigidRecipe(steps=5_000), ResidualRecipe(steps=3_500)),
+    )
 }
 
 
@@ -163,7 +184,7 @@ def rigid_loss(
     target: Tensor,
     sources: Tensor,
     K: Tensor,
-    recipe: MotionRecipe,
+    recipe: RigidRecipe,
 ) -> Tensor:
     """Return how badly depth and pose rebuild the target, and how rough depth is (section 3.3).
 
@@ -197,12 +218,16 @@ def rigid_loss(
             motion.normalise_disparity(disparity), _shrunken(target, disparity)
         )
         loss = loss + motion.masked_mean(least, counted)
-        loss = loss + recipe.depth_smoothness / 2**scale * rough
+        loss = loss + recipe.smoothness / 2**scale * rough
     return loss / len(disparities)
 
 
 def residual_loss(
-    residuals: Sequence[Tensor], target: Tensor, source: Tensor, rigid: Tensor, recipe: MotionRecipe
+    residuals: Sequence[Tensor],
+    target: Tensor,
+    source: Tensor,
+    rigid: Tensor,
+    recipe: ResidualRecipe,
 ) -> Tensor:
     """Return how badly final flow rebuilds, how rough it is, how forward and backward disagree.
 
@@ -233,7 +258,7 @@ def residual_loss(
         counted = inside & (_shrunken(seen.float(), residual) == 1)
         rough = motion.smoothness_loss(residual, small)
         loss = loss + motion.photometric_loss(small, warped, counted)
-        loss = loss + recipe.flow_smoothness / 2**scale * rough
+        loss = loss + recipe.smoothness / 2**scale * rough
     return loss / len(residuals) + recipe.agreement * apart
 
 
@@ -336,10 +361,10 @@ def train_motion(
     steps: int | None = None,
     seed: int = 0,
 ) -> checkpoints.Card:
-    """Train both stages by their recipe, measure them, and write weights and card.
+    """Train the stages by their recipe, measure them, and write weights and card.
 
     Validation is by the loss on held-out streets. The test streets, with their true depth, flow and
-    poses, are measured once, at the end, for the card.
+    poses, are measured at the end, for the card.
 
     Args:
         name: a key of `MOTION`.
@@ -354,26 +379,47 @@ def train_motion(
         raise ValueError(f"No recipe is named {name!r}. There are: {', '.join(MOTION)}.")
     recipe = MOTION[name]
     if steps:
-        recipe = replace(recipe, rigid_steps=steps, residual_steps=steps)
+        recipe = replace(
+            recipe,
+            rigid=replace(recipe.rigid, steps=steps),
+            residual=replace(recipe.residual, steps=steps),
+        )
     with fabric.rank_zero_first():  # one process renders, the others read
         clips, held_out = _Clips.of("train"), _Clips.of("validation")
     runtime.seed_everything(seed)
     architecture = {"widths": list(motion.WIDTHS), "pose_widths": list(motion.POSE_WIDTHS)}
     model = GeoNet(**architecture)
     folder = runs / f"{name}-seed{seed}"
-    origin = {**asdict(recipe), "streets": STREETS, "drawn": streets.VERSION}
-    settings = _settings(recipe.rigid_steps, recipe, seed, origin)
-    stages = {"rigid": _train_rigid(model, clips, held_out, recipe, settings, folder, fabric)}
+    data = {"streets": STREETS, "drawn": streets.VERSION}
+    settings = _settings(recipe.rigid, seed, data)
+    stages = {"rigid": _train_rigid(model, clips, held_out, recipe.rigid, settings, folder, fabric)}
 
     model.rigid.to(fabric.device).eval().requires_grad_(False)  # nothing below changes it
     frozen = checkpoints.fingerprint(model.rigid)
-    settings = _settings(recipe.residual_steps, recipe, seed, {**origin, "rigid": frozen})
     explained = [_Explained.by(model.rigid, part, fabric.device) for part in (clips, held_out)]
-    stages["residual"] = _train_residual(model, *explained, recipe, settings, folder, fabric)
+    unmasked = GeoNet(**architecture)
+    unmasked.rigid = model.rigid
+    everywhere = replace(recipe.residual, consistency=False)
+    for stage, network, chosen in (
+        ("residual", model, recipe.residual),
+        ("no_consistency", unmasked, everywhere),
+    ):
+        runtime.seed_everything(seed)
+        network.residual = motion.ResidualFlowNet(architecture["widths"])
+        settings = _settings(chosen, seed, {**data, "rigid": frozen})
+        stages[stage] = _train_residual(
+            network.residual, *explained, chosen, settings, folder / stage, fabric
+        )
     if checkpoints.fingerprint(model.rigid) != frozen:
         raise RuntimeError("The residual stage changed the rigid one, which was to stand still.")
 
-    model = model.cpu().to(memory_format=torch.contiguous_format).eval()
+    model, unmasked = (
+        network.cpu().to(memory_format=torch.contiguous_format).eval()
+        for network in (model, unmasked)
+    )
+    drives = drives_for_test()
+    table = measure_streets(model, *drives)
+    without = measure_streets(unmasked, *drives)
     card = checkpoints.Card(
         name=name,
         architecture=architecture,
@@ -387,7 +433,7 @@ def train_motion(
         **checkpoints.circumstances(),
         seconds=round(sum(stage.seconds for stage in stages.values()), 1),
         cpu_seconds=round(sum(stage.cpu_seconds for stage in stages.values()), 1),
-        settings={**origin, "precision": fabric.strategy.precision.precision},
+        settings={**asdict(recipe), **data, "precision": fabric.strategy.precision.precision},
         metrics={
             "stages": {
                 stage: {
@@ -397,7 +443,10 @@ def train_motion(
                 }
                 for stage, result in stages.items()
             },
-            "streets": checkpoints.rounded(measure_streets(model, *drives_for_test())),
+            "streets": checkpoints.rounded(table),
+            "no_consistency": checkpoints.rounded(
+                {name: without[name] for name in ("flow", "occlusions")}
+            ),
         },
     )
     if fabric.is_global_zero:
@@ -432,15 +481,15 @@ def load_geonet(name: str, weights: Path | None = None) -> GeoNet:
 
 
 def _settings(
-    steps: int, recipe: MotionRecipe, seed: int, origin: dict[str, Any]
+    recipe: RigidRecipe | ResidualRecipe, seed: int, data: dict[str, Any]
 ) -> training.TrainingSettings:
     return training.TrainingSettings(
-        steps=steps,
+        steps=recipe.steps,
         batch_size=recipe.batch_size,
         seed=seed,
         averaging=0.998,
-        validate_every=min(500, steps),
-        origin=json.dumps(origin),
+        validate_every=min(500, recipe.steps),
+        origin=json.dumps({**asdict(recipe), **data}),
     )
 
 
@@ -448,7 +497,7 @@ def _train_rigid(
     model: GeoNet,
     clips: _Clips,
     held_out: _Clips,
-    recipe: MotionRecipe,
+    recipe: RigidRecipe,
     settings: training.TrainingSettings,
     folder: Path,
     fabric: Fabric,
@@ -481,10 +530,10 @@ def _train_rigid(
 
 
 def _train_residual(
-    model: GeoNet,
+    network: nn.Module,
     explained: _Explained,
     held_out: _Explained,
-    recipe: MotionRecipe,
+    recipe: ResidualRecipe,
     settings: training.TrainingSettings,
     folder: Path,
     fabric: Fabric,
@@ -506,10 +555,10 @@ def _train_residual(
 
     held_out_drives = held_out.clips.every()
     after = torch.arange(len(held_out_drives[0])) % 2 == 0
-    network = model.residual.to(memory_format=torch.channels_last).train()
+    network = network.to(memory_format=torch.channels_last).train()
     return training.fit(
         network,
-        torch.optim.Adam(network.parameters(), lr=recipe.residual_learning_rate),
+        torch.optim.Adam(network.parameters(), lr=recipe.learning_rate),
         settings,
         draw_batch,
         loss,

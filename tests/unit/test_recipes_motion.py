@@ -16,6 +16,7 @@ from lessons_utils.recipes import motion as recipe_module
 from lessons_utils.scenes import streets
 
 RECIPE = recipes.MOTION["geonet-streets"]
+RIGID, RESIDUAL = RECIPE.rigid, RECIPE.residual
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def test_the_truth_has_the_lowest_rigid_loss(drives):
     K = drives.K.float()
     disparity = 1 / drives.depth[:, 1].clamp(max=1e6)
     T = torch.stack([drives.pose(1, 0), drives.pose(1, 2)], dim=1)
-    recipe = replace(RECIPE, depth_smoothness=0.0)
+    recipe = replace(RIGID, smoothness=0.0)
 
     def loss(disparity, T):
         return recipes.rigid_loss([disparity], vectors_of(T), target, sources, K, recipe)
@@ -80,7 +81,7 @@ def test_the_rigid_loss_is_a_mean_over_scales_and_reaches_every_answer(drives):
     ]
     vectors = 0.01 * torch.randn(3, 2, 6, generator=torch.Generator().manual_seed(0))
     vectors.requires_grad_()
-    given = vectors, target, sources, drives.K.float(), RECIPE
+    given = vectors, target, sources, drives.K.float(), RIGID
     whole = recipes.rigid_loss(disparities, *given)
     # Equal disparity everywhere says the same at every scale.
     assert whole.item() == pytest.approx(recipes.rigid_loss(disparities[:1], *given).item())
@@ -94,8 +95,8 @@ def test_auto_mask_leaves_out_what_stands_still_before_the_camera(drives):
     vectors = torch.full((3, 2, 6), 0.01, requires_grad=True)
     given = [torch.ones(3, 1, 64, 160)], vectors, target, torch.stack([target] * 2, 1)
     K = drives.K.float()
-    assert recipes.rigid_loss(*given, K, RECIPE) > 0.01
-    loss = recipes.rigid_loss(*given, K, replace(RECIPE, auto_mask=True))
+    assert recipes.rigid_loss(*given, K, RIGID) > 0.01
+    loss = recipes.rigid_loss(*given, K, replace(RIGID, auto_mask=True))
     loss.backward()
     assert loss == 0 and not vectors.grad.any()
 
@@ -111,7 +112,7 @@ def test_exact_flow_has_the_lowest_residual_loss(drives):
     target, source, full = both_ways(drives, drives.full_flow)
     rigid = both_ways(drives, drives.rigid_flow)[2]
     zero = torch.zeros_like(full)
-    recipe = replace(RECIPE, flow_smoothness=0.0)
+    recipe = replace(RESIDUAL, smoothness=0.0)
 
     def loss(residual, rigid):
         return recipes.residual_loss([residual], target, source, rigid, recipe).item()
@@ -123,7 +124,7 @@ def test_exact_flow_has_the_lowest_residual_loss(drives):
 
 def test_coarse_residual_flow_is_in_pixels_of_the_full_picture(drives):
     target, source, full = both_ways(drives, drives.full_flow)
-    zero, recipe = torch.zeros_like(full), replace(RECIPE, flow_smoothness=0.0)
+    zero, recipe = torch.zeros_like(full), replace(RESIDUAL, smoothness=0.0)
     coarse = torch.nn.functional.interpolate(full, scale_factor=0.25, mode="area")
 
     def loss(factor):
@@ -135,8 +136,8 @@ def test_coarse_residual_flow_is_in_pixels_of_the_full_picture(drives):
 def test_occluded_pixels_do_not_count_in_the_residual_loss(drives):
     target, source, full = both_ways(drives, drives.full_flow)
     zero = [torch.zeros_like(full)]
-    everywhere = replace(RECIPE, consistency=False)
-    seen = recipes.residual_loss(zero, target, source, full, RECIPE)
+    everywhere = replace(RESIDUAL, consistency=False)
+    seen = recipes.residual_loss(zero, target, source, full, RESIDUAL)
     assert seen < recipes.residual_loss(zero, target, source, full, everywhere)
 
 
@@ -145,7 +146,7 @@ def test_the_residual_loss_reaches_every_scale(drives):
     residuals = [
         (0.1 * torch.randn(6, 2, 64 // 2**s, 160 // 2**s)).requires_grad_() for s in range(4)
     ]
-    recipes.residual_loss(residuals, target, source, rigid, RECIPE).backward()
+    recipes.residual_loss(residuals, target, source, rigid, RESIDUAL).backward()
     for residual in residuals:
         assert residual.grad.isfinite().all() and residual.grad.abs().sum() > 0
 
@@ -208,8 +209,9 @@ def test_statistics_are_those_of_torch():
 def test_a_run_goes_from_start_to_card_and_on(few_streets, tmp_path, monkeypatch, capsys):
     card = train(tmp_path)
     weights = tmp_path / "out" / "geonet-streets.safetensors"
-    assert train(tmp_path).sha256 == card.sha256, "both stages are found finished"
-    assert set(card.metrics["stages"]) == {"rigid", "residual"}
+    assert train(tmp_path).sha256 == card.sha256, "all stages are found finished"
+    assert set(card.metrics["stages"]) == {"rigid", "residual", "no_consistency"}
+    assert set(card.metrics["no_consistency"]) == {"flow", "occlusions"}
     typed = ["evaluate", "geonet-streets", "--weights", str(weights)]
     assert __main__.main([*typed, "--json"]) == 0
     measured = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -221,7 +223,7 @@ def test_a_run_goes_from_start_to_card_and_on(few_streets, tmp_path, monkeypatch
     assert "ground_plane" in capsys.readouterr().out
     assert __main__.main([*typed, "--scale", "2"]) == 2
 
-    changed = replace(RECIPE, learning_rate=1.0)
+    changed = replace(RECIPE, rigid=replace(RIGID, learning_rate=1.0))
     monkeypatch.setitem(recipes.MOTION, "geonet-streets", changed)
     with pytest.raises(ValueError, match=r"learning_rate.*Give another folder"):
         train(tmp_path)
