@@ -93,6 +93,13 @@ class Explorer:
     def controls(self) -> list[ElementHandle]:
         return self.box.query_selector_all(".noUi-handle, select, input[type=checkbox]")
 
+    def wait_for_caption(self, sentence: str) -> None:
+        """Wait until this sentence stands there: it comes after the picture, in its own message."""
+        self.page.wait_for_function(
+            "([node, sentence]) => node.innerText.trim() === sentence",
+            arg=[self.box.query_selector(".widget-html-content"), sentence],
+        )
+
     def label(self, control: ElementHandle) -> str:
         text = control.evaluate("node => node.closest('.widget-inline-hbox').innerText")
         return text.strip(" \u200b\n").split("\n")[0]  # below it stand a list's options
@@ -294,17 +301,17 @@ def test_a_tiny_explorer(opened: Callable[..., Page], report: list[dict]) -> Non
     slider, dropdown = explorer.controls
     try:
         explorer.press(slider, "ArrowRight")
-        assert explorer.caption == "A sine wave, k = 3."
+        explorer.wait_for_caption("A sine wave, k = 3.")
         explorer.press(dropdown, "End")
-        assert explorer.caption == "A square wave, k = 3."
+        explorer.wait_for_caption("A square wave, k = 3.")
     finally:
         save_screenshot(explorer, "tiny")
     slider.press("End")
     page.wait_for_selector("[role=alert]")
-    assert explorer.caption == "ValueError: no <30>"
+    explorer.wait_for_caption("ValueError: no <30>")
     slider.press("Home")
     page.wait_for_selector("[role=alert]", state="detached")
-    assert explorer.caption == "A square wave, k = 0."
+    explorer.wait_for_caption("A square wave, k = 0.")
     move_and_time(explorer, "tiny", report)
 
 
