@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -190,6 +191,126 @@ def depth_row(
         else:
             draw_picture(axes, picture, title)
     figure.colorbar(drawn, ax=grid[0].tolist(), label="metres", pad=0.01)
+    return figure
+
+
+def flow_colours(flow: Tensor, longest: float) -> Tensor:
+    """Turn flow into colours as the literature does: the hue says where to, the strength how far.
+
+    White stays, red goes to the right, yellow-green down, cyan to the left, violet up.
+
+    Args:
+        flow: (B, 2, H, W), x and y in pixels. NaN, for pixels without flow, comes out gray.
+        longest: pixels; as strong as a colour gets.
+
+    Returns:
+        (B, 3, H, W), RGB in [0, 1].
+
+    Raises:
+        ValueError: another shape, or a length that is not positive.
+
+    Example:
+        >>> flow_colours(torch.tensor([4.0, 0.0]).view(1, 2, 1, 1), 4.0).flatten()
+        tensor([1., 0., 0.])
+    """
+    if flow.ndim != 4 or flow.shape[1] != 2 or not longest > 0:
+        raise ValueError(
+            "Expected flow (B, 2, H, W) and a positive length in pixels; got "
+            f"{tuple(flow.shape)} and {longest}."
+        )
+    x, y = flow.detach().cpu().float().unbind(1)
+    hue = torch.atan2(y, x) * 3 / np.pi  # of 6 around the circle, from red on
+    strength = (torch.hypot(x, y) / longest).clamp(max=1)
+    # A channel is full up to 1 from its own hue, and gone from 2 on.
+    apart = torch.stack([((hue - own + 3) % 6 - 3).abs() for own in (0, 2, 4)], dim=1)
+    pure = (2 - apart).clamp(0, 1)
+    colours = 1 - strength[:, None] * (1 - pure)
+    return torch.where(colours.isnan(), 0.75, colours)
+
+
+def draw_flow(
+    axes: Axes, flow: Tensor, title: str = "", longest: float = 10.0, spacing: int = 24
+) -> None:
+    """Draw one flow field without ticks: `flow_colours`, and arrows that say the same.
+
+    Args:
+        axes: where to.
+        flow: (1, 2, H, W), pixels.
+        title: says what to see.
+        longest: pixels; as strong as a colour gets. An arrow of this length, or more, is as long as
+            the arrows are apart.
+        spacing: pixels between arrows; 0 draws none. Shorter than a twentieth of `longest`, they
+            are left out.
+    """
+    axes.imshow(to_array(flow_colours(flow, longest)), interpolation="nearest")
+    axes.set_title(title)
+    axes.set(xticks=[], yticks=[])  # the frame stays: no flow is white
+    if not spacing:
+        return
+    height, width = flow.shape[-2:]
+    starts = (torch.arange(size)[spacing // 2 :: spacing] for size in (height, width))
+    rows, columns = torch.meshgrid(*starts, indexing="ij")
+    there = flow[0].detach().cpu().float()[:, rows, columns]
+    length = torch.linalg.vector_norm(there, dim=0)
+    drawn = length > longest / 20  # never where it is NaN
+    arrows = there / length.clamp(min=longest) * spacing
+    axes.quiver(
+        *(part[drawn].numpy() for part in (columns, rows, *arrows)),
+        angles="xy",
+        scale_units="xy",
+        scale=1,
+        width=0.004,
+        color="0.15",
+    )
+
+
+def draw_flow_legend(axes: Axes, longest: float) -> None:
+    """Draw what the colours of a flow field mean: a wheel, as long as `longest` pixels at its rim.
+
+    Args:
+        axes: where to.
+        longest: as given to `draw_flow`.
+    """
+    side = torch.linspace(-1, 1, 121)
+    wheel = longest * torch.stack(torch.meshgrid(side, side, indexing="xy"))[None]
+    outside = torch.linalg.vector_norm(wheel, dim=1) > longest
+    colours = torch.where(outside[:, None], 1.0, flow_colours(wheel, longest))
+    axes.imshow(to_array(colours), extent=(-1, 1, 1, -1), interpolation="bilinear")
+    for x, y in ((0.9, 0), (-0.9, 0), (0, 0.9), (0, -0.9)):
+        axes.annotate("", (x, y), (0, 0), arrowprops={"arrowstyle": "->", "color": "0.15"})
+    axes.set_title(f"rim: {longest:g} pixels", fontsize="small")
+    axes.set_axis_off()
+
+
+def flow_row(
+    pictures: Mapping[str, Tensor], longest: float, columns: int | None = None, width: float = 11.0
+) -> Figure:
+    """Draw pictures, masks and flow fields side by side, with the wheel of the flow's colours.
+
+    Args:
+        pictures: from a title to (1, 2, H, W), flow in pixels (see `draw_flow`), or to what
+            `draw_picture` takes: (1, 3, H, W) or (1, 1, H, W) in [0, 1].
+        longest: pixels; as strong as a colour gets, the same for all.
+        columns: in a row; None puts all in one.
+        width: of the figure, in inches.
+
+    Returns:
+        The figure, to be passed to `show`.
+    """
+    columns = columns or len(pictures)
+    rows = -(-len(pictures) // columns)
+    aspect = max(picture.shape[-2] / picture.shape[-1] for picture in pictures.values())
+    size = (width, rows * ((width - 1.2) / columns * aspect + 0.35))
+    figure = plt.figure(figsize=size, layout="constrained")
+    widths = [(width - 1.2) / columns] * columns + [1.2]
+    grid = figure.add_gridspec(rows, columns + 1, width_ratios=widths)
+    for index, (title, picture) in enumerate(pictures.items()):
+        axes = figure.add_subplot(grid[divmod(index, columns)])
+        if picture.shape[-3] == 2:
+            draw_flow(axes, picture, title, longest)
+        else:
+            draw_picture(axes, picture, title)
+    draw_flow_legend(figure.add_subplot(grid[:, columns]), longest)
     return figure
 
 

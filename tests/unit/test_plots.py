@@ -1,6 +1,7 @@
 """Pictures as `imshow` wants them, grids of maps, and figures with alternative text."""
 
 import base64
+import colorsys
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -89,3 +90,50 @@ def test_several_depth_maps_stand_in_one_axes_where_they_are_put():
         drawn = plots.draw_depth(axes, torch.ones(1, 1, 4, 6), limits=(1, 3), extent=place)
         assert tuple(drawn.get_extent()) == place
     plt.close()
+
+
+def test_flow_s_colours_say_where_to_and_how_far():
+    directions = {"right": (4, 0), "down": (0, 4), "left": (-4, 0), "up": (0, -4)}
+    flow = torch.tensor([*directions.values(), (0, 0)]).float().T.view(1, 2, 1, 5)
+    right, down, left, up, still = plots.flow_colours(flow, 4.0)[0, :, 0].T
+    assert torch.equal(right, torch.tensor([1.0, 0, 0])) and torch.equal(still, torch.ones(3))
+    assert torch.allclose(left, torch.tensor([0.0, 1, 1]), atol=1e-6)  # the other way round
+    assert torch.allclose(down, torch.tensor([0.5, 1, 0]), atol=1e-6)
+    assert torch.allclose(up, 1 - down, atol=1e-6)
+    halfway = plots.flow_colours(flow / 2, 4.0)[0, :, 0, :4]
+    torch.testing.assert_close(halfway, (1 + plots.flow_colours(flow, 4.0)[0, :, 0, :4]) / 2)
+    assert torch.allclose(plots.flow_colours(9 * flow, 4.0), plots.flow_colours(flow, 4.0))
+
+
+def test_flow_s_hue_is_that_of_the_colour_circle():
+    angles = torch.linspace(0, 2 * torch.pi, 25)[:-1]
+    flow = torch.stack([angles.cos(), angles.sin()]).view(1, 2, 1, 24)
+    colours = plots.flow_colours(flow, 1.0)[0, :, 0].T.numpy()
+    wanted = [colorsys.hsv_to_rgb(number / 24, 1, 1) for number in range(24)]
+    np.testing.assert_allclose(colours, wanted, atol=1e-5)
+
+
+def test_flow_that_is_missing_or_no_flow():
+    flow = torch.tensor([torch.nan, 1.0]).view(1, 2, 1, 1)
+    assert torch.equal(plots.flow_colours(flow, 1.0), torch.full((1, 3, 1, 1), 0.75))
+    for shape, longest in (((1, 3, 4, 4), 1.0), ((2, 4, 4), 1.0), ((1, 2, 4, 4), 0.0)):
+        with pytest.raises(ValueError, match="Expected flow"):
+            plots.flow_colours(torch.zeros(shape), longest)
+
+
+def test_arrows_point_where_the_flow_goes():
+    flow = torch.tensor([0.0, 5.0]).view(1, 2, 1, 1).expand(1, 2, 48, 96).clone()
+    flow[..., :48] = 0.1  # too short for an arrow
+    axes = plt.figure().subplots()
+    plots.draw_flow(axes, flow, "down", longest=10.0, spacing=24)
+    (quiver,) = axes.collections
+    assert quiver.N == 2 * 2 and (quiver.X > 48).all()
+    assert np.allclose(quiver.U, 0) and np.allclose(quiver.V, 12)
+    plt.close()
+
+
+def test_a_row_of_flow_has_a_wheel():
+    picture, flow, mask = (torch.rand(1, channels, 8, 24) for channels in (3, 2, 1))
+    figure = plots.flow_row({"seen": picture, "flow": flow, "mask": mask}, 5.0, columns=2)
+    assert [axes.get_title() for axes in figure.axes] == ["seen", "flow", "mask", "rim: 5 pixels"]
+    plt.close(figure)
