@@ -3,6 +3,7 @@
 - `pictures`: photographs, picture files, folders of pictures;
 - `super_resolution`: Set5 and its like;
 - `rgbd`, `nyu`: frames with depth, from a folder of yours or from NYU Depth v2;
+- `drives`: frames of a moving camera, with its intrinsics;
 - `stereo`: a pair of pictures with true disparity;
 - `small_images`: sets of small images to classify, such as CIFAR-10;
 - `archives`, `binary_files`: the files they come in; noise;
@@ -23,6 +24,7 @@ from lessons_utils.datasets.archives import (
 from lessons_utils.datasets.catalogue import fetch, fetchable, is_present
 from lessons_utils.datasets.crops import CROPPED, photograph_crops
 from lessons_utils.datasets.download import DownloadError, Source
+from lessons_utils.datasets.drives import drive_folder, kitti_drive
 from lessons_utils.datasets.fashion import CLOTHES, HELD_OUT, fashion_mnist, write_fashion_mnist
 from lessons_utils.datasets.nyu import NYU, NYU_INTRINSICS, nyu_depth
 from lessons_utils.datasets.pictures import (
@@ -60,6 +62,7 @@ __all__ = [
     "PictureSet",
     "Source",
     "StereoPair",
+    "drive_folder",
     "fashion_mnist",
     "fetch",
     "fetchable",
@@ -67,6 +70,7 @@ __all__ = [
     "image_folder",
     "image_set",
     "is_present",
+    "kitti_drive",
     "labelled_sha256",
     "noise_images",
     "nyu_depth",

@@ -96,6 +96,11 @@ def image_folder(folder: str | Path) -> list[tuple[str, Tensor]]:
         FileNotFoundError: there is no such folder, or no picture in it.
         ValueError: a picture cannot be read.
     """
+    return [(plain_name(file), read_image(file)) for file in picture_files(folder)]
+
+
+def picture_files(folder: str | Path) -> list[Path]:
+    """Return the pictures of a folder in the order of their names; raises as `image_folder`."""
     if not Path(folder).is_dir():
         raise FileNotFoundError(f"There is no folder {folder}.")
     files = [file for file in Path(folder).iterdir() if is_picture(file)]
@@ -103,8 +108,7 @@ def image_folder(folder: str | Path) -> list[tuple[str, Tensor]]:
         raise FileNotFoundError(
             f"{folder} holds no picture ({', '.join(sorted(PICTURE_SUFFIXES))})."
         )
-    files.sort(key=lambda file: file.name)
-    return [(plain_name(file), read_image(file)) for file in files]
+    return sorted(files, key=lambda file: file.name)
 
 
 def is_picture(path: Path) -> bool:
