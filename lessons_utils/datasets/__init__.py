@@ -24,7 +24,7 @@ from lessons_utils.datasets.archives import (
 from lessons_utils.datasets.catalogue import fetch, fetchable, is_present
 from lessons_utils.datasets.crops import CROPPED, photograph_crops
 from lessons_utils.datasets.download import DownloadError, Source
-from lessons_utils.datasets.drives import drive_folder, kitti_drive
+from lessons_utils.datasets.drives import drive_folder, kitti_drive, kitti_drive_folder
 from lessons_utils.datasets.fashion import CLOTHES, HELD_OUT, fashion_mnist, write_fashion_mnist
 from lessons_utils.datasets.nyu import NYU, NYU_INTRINSICS, nyu_depth
 from lessons_utils.datasets.pictures import (
@@ -71,6 +71,7 @@ __all__ = [
     "image_set",
     "is_present",
     "kitti_drive",
+    "kitti_drive_folder",
     "labelled_sha256",
     "noise_images",
     "nyu_depth",

@@ -69,14 +69,20 @@ def kitti_drive() -> tuple[Tensor, Tensor]:
     Raises:
         FileNotFoundError: it is not on this machine.
     """
-    data = runtime.lessons_data()
-    if data is None or not (data / _KITTI).is_dir():
+    folder = kitti_drive_folder()
+    if folder is None:
         raise FileNotFoundError(
             f"The real drive is not on this machine: it would lie in {_KITTI} below the folder "
             "that the environment variable LESSONS_DATA names. With frames of your own, take "
             "datasets.drive_folder."
         )
-    return drive_folder(data / _KITTI, shrink=2)
+    return drive_folder(folder, shrink=2)
+
+
+def kitti_drive_folder() -> Path | None:
+    """Return where the real drive of `kitti_drive` lies; None if it is not on this machine."""
+    data = runtime.lessons_data()
+    return data / _KITTI if data and (data / _KITTI).is_dir() else None
 
 
 def _read_intrinsics(file: Path) -> Tensor:

@@ -40,7 +40,7 @@ from lessons_utils.recipes.motion import (
     rigid_loss,
     train_motion,
 )
-from lessons_utils.recipes.motion_tables import measure_streets
+from lessons_utils.recipes.motion_tables import measure_drive, measure_streets
 from lessons_utils.recipes.shipped import network
 from lessons_utils.recipes.super_resolution import (
     SUPER_RESOLUTION,
@@ -71,6 +71,7 @@ __all__ = [
     "load_eigen",
     "load_for_evaluation",
     "load_geonet",
+    "measure_drive",
     "measure_streets",
     "mirror_and_shift",
     "network",

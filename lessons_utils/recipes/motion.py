@@ -19,7 +19,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from lessons_utils import checkpoints, datasets, motion, runtime, training
-from lessons_utils.recipes.motion_tables import measure_streets
+from lessons_utils.recipes.motion_tables import measure_drive, measure_streets
 from lessons_utils.scenes import streets
 
 STREETS = {"train": 400, "validation": 40, "test": 100}
@@ -449,6 +449,9 @@ def train_motion(
             ),
         },
     )
+    if datasets.kitti_drive_folder():
+        measured = measure_drive(model, *datasets.kitti_drive())
+        card.metrics["kitti_drive"] = checkpoints.rounded(measured)
     if fabric.is_global_zero:
         checkpoints.save(out, model, card)
     return card

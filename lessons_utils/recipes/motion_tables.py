@@ -1,6 +1,6 @@
-"""GeoNet's tables on rendered streets, with what must be beaten beside it.
+"""GeoNet's tables on rendered streets, with what must be beaten beside it; a drive without truth.
 
-The middle frame of each drive is the target, the frames before and after it are the sources; flow
+Of streets, the middle frame of each drive is the target, the frames before and after it are the sources; flow
 is measured both ways in time.
 """
 
@@ -70,6 +70,44 @@ def measure_streets(
         },
     }
     return _without_nan(table)
+
+
+@torch.no_grad()
+def measure_drive(model: GeoNet, images: Tensor, K: Tensor) -> dict[str, Any]:
+    """Return how well a drive without truth is rebuilt: what can be said of a real one.
+
+    Each frame is rebuilt from the one before and the one after it. The photometric error is the
+    mean over the pixels that come from inside the source by rigid and by final flow, the same ones
+    in each row. A small error does not prove right depth: lesson 09.
+
+    Args:
+        model: in eval mode.
+        images: (N, 3, H, W) in [0, 1], in the order of time; at least 3.
+        K: (3, 3).
+
+    Returns:
+        `frames`, `pairs`, and `photometric`: of `none`, the source as it is, `rigid` and `final`.
+
+    Raises:
+        ValueError: fewer than 3 frames.
+    """
+    if len(images) < 3:
+        raise ValueError(f"A drive has at least 3 frames; got {len(images)}.")
+    device = next(model.parameters()).device
+    images, K = images.to(device), K.to(device)[None]
+    errors: dict[str, list[Tensor]] = {"none": [], "rigid": [], "final": []}
+    for time in range(1, len(images) - 1):
+        before, target, after = images[time - 1 : time + 2].split(1)
+        poses = model.poses(target, torch.stack([before, after], dim=1))
+        for source, T in ((before, poses[:, 0]), (after, poses[:, 1])):
+            rigid, final = model.flow(target, source, T, K)
+            flows = {"none": torch.zeros_like(rigid), "rigid": rigid, "final": final}
+            rebuilt = {name: motion.inverse_warp(source, flow) for name, flow in flows.items()}
+            inside = rebuilt["rigid"][1] & rebuilt["final"][1]
+            for name, (warped, _) in rebuilt.items():
+                errors[name].append(motion.photometric_loss(target, warped, inside))
+    means = {name: torch.stack(parts).mean().item() for name, parts in errors.items()}
+    return {"frames": len(images), "pairs": len(errors["none"]), "photometric": means}
 
 
 @torch.no_grad()

@@ -29,6 +29,7 @@ def drives(tmp_path_factory):
 @pytest.fixture
 def few_streets(monkeypatch, tmp_path):
     monkeypatch.setenv("LESSONS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("LESSONS_DATA", raising=False)
     for part in recipe_module.STREETS:
         monkeypatch.setitem(recipe_module.STREETS, part, 2)
     for name in ("images", "sequences"):
@@ -322,3 +323,13 @@ def test_longer_drives_are_refused(drives):
         recipes.measure_streets(
             None, replace(drives, images=drives.images.repeat(1, 2, 1, 1, 1)), drives
         )
+
+
+def test_a_drive_without_truth_is_rebuilt(drives):
+    one = drives[:1]
+    measured = recipes.measure_drive(Oracle(one), one.images[0].float() / 255, one.K[0].float())
+    assert measured["frames"] == 3 and measured["pairs"] == 2
+    errors = measured["photometric"]
+    assert 0 < errors["final"] <= errors["rigid"] < 0.6 * errors["none"]
+    with pytest.raises(ValueError, match="at least 3 frames; got 2"):
+        recipes.measure_drive(Oracle(one), one.images[0, :2].float() / 255, one.K[0].float())
