@@ -1,7 +1,7 @@
 """GeoNet's tables on rendered streets, with what must be beaten beside it; a drive without truth.
 
-Of streets, the middle frame of each drive is the target, the frames before and after it are the sources; flow
-is measured both ways in time.
+Of streets, the middle frame of each drive is the target, the frames before and after it are the
+sources; flow is measured both ways in time.
 """
 
 from __future__ import annotations
