@@ -47,7 +47,7 @@ def rebuild_a_frame(
     """
     live(
         RebuildAFrame(frames, T, K, depths, car).draw,
-        size=(11, 3.7),
+        size=(11, 3.9),
         start=Dropdown(options=list(depths), description="start from"),
         part=Dropdown(options=[EVERYTHING, CAR], description="change the depth of"),
         depth=_factor(5, "depth times"),
@@ -122,7 +122,7 @@ class RebuildAFrame:
         return {part: [self.mean_error(error, part) for error in errors] for part in self.counted}
 
     def draw(self, figure: Figure, start: str, part: str, depth: float, translation: float) -> str:
-        """Draw frame, rebuilt frame and error, and the error over the ratio of the factors.
+        """Draw the rebuilt frame and its error, and the error over the ratio of the factors.
 
         Args:
             figure: empty.
@@ -136,9 +136,9 @@ class RebuildAFrame:
         mean, curve = self.mean_error(error, part), self.curves[start][part]
         best = int(np.argmin(curve))
 
-        left, right = figure.subplots(1, 2, width_ratios=(1.5, 1))
-        left.imshow(_stacked(self.target, picture, error), interpolation="nearest")
-        left.set_title("frame, rebuilt, error (bright: wrong, gray: unknown)")
+        left, right = figure.subplots(1, 2, width_ratios=(1.7, 1))
+        left.imshow(_stacked(picture, error), interpolation="nearest")
+        left.set_title("the rebuilt frame, and its error (bright: wrong)")
         left.set_axis_off()
         _draw_curve(right, curve, np.log2(depth / translation), mean)
 
@@ -156,14 +156,14 @@ def _but_last(factor: float) -> Tensor:
     return torch.tensor([factor, factor, factor, 1.0])[:, None]
 
 
-def _stacked(target: Tensor, picture: Tensor, error: Tensor) -> np.ndarray:
-    """Frame, rebuilt frame and error below each other: (3 H + gaps, W, 3)."""
-    gap = torch.ones(3, _GAP, target.shape[-1])
+def _stacked(picture: Tensor, error: Tensor) -> np.ndarray:
+    """Rebuilt frame and error below each other: (2 H + gap, W, 3)."""
+    gap = torch.ones(3, _GAP, picture.shape[-1])
     colours = plots.to_array(error)
     shown = matplotlib.colormaps["cividis"](np.clip(colours / WORST, 0, 1))[..., :3]
     shown[~np.isfinite(colours)] = 0.75
     heat = torch.from_numpy(shown).permute(2, 0, 1).float()
-    return plots.to_array(torch.cat([target[0], gap, picture[0], gap, heat], dim=1))
+    return plots.to_array(torch.cat([picture[0], gap, heat], dim=1))
 
 
 def _draw_curve(axes: Axes, curve: Sequence[float], exponent: float, mean: float) -> None:
@@ -265,6 +265,31 @@ def errors_figure(errors: Mapping[str, Tensor], columns: int = 1, width: float =
     return figure
 
 
+def flows_figure(image: Tensor, flows: Mapping[str, Tensor], width: float = 13.0) -> Figure:
+    """Draw flow as arrows on a picture, an arrow at every eighth pixel, in its true length.
+
+    Args:
+        image: (1, 3, H, W) in [0, 1]; drawn pale.
+        flows: from a title to (1, 2, H, W), pixels.
+        width: of the figure, in inches.
+
+    Returns:
+        The figure, to be passed to `plots.show`.
+    """
+    height, columns = image.shape[-2], image.shape[-1]
+    size = (width, width / len(flows) * height / columns + 0.4)
+    figure, grid = plt.subplots(1, len(flows), figsize=size, squeeze=False, layout="constrained")
+    y, x = np.mgrid[4:height:8, 4:columns:8]
+    for axes, (title, flow) in zip(grid[0], flows.items(), strict=True):
+        plots.draw_picture(axes, 0.5 + 0.5 * image, title)
+        u, v = (plots.to_array(part[4::8, 4::8]) for part in flow[0])
+        axes.quiver(
+            x, y, u, v, angles="xy", scale_units="xy", scale=1, color="#b30000", width=0.0022
+        )
+        axes.set(xlim=(-0.5, columns - 0.5), ylim=(height - 0.5, -0.5))
+    return figure
+
+
 def training_figure(
     losses: Sequence[float],
     watched: Sequence[tuple[int, float]],
@@ -352,9 +377,9 @@ def cars_figure(speed: Sequence[float], factor: Sequence[float], pixels: Sequenc
         The figure, to be passed to `plots.show`.
     """
     figure, axes = plt.subplots(figsize=(9, 4.2), layout="constrained")
-    theory = np.linspace(-2, 0.9, 200)
+    theory = np.linspace(-2, 0.91, 200)
     axes.plot(theory, 1 / (1 - theory), color="black", lw=1.5, label="its flow alone would say")
-    axes.axvspan(0.9, 1.3, color="0.9", label="as fast as the camera, or faster: infinity")
+    axes.axvspan(0.91, 1.3, color="0.9", label="nearly as fast as the camera, or faster")
     axes.scatter(speed, factor, s=[max(12, count / 5) for count in pixels], alpha=0.75, color=_OURS)
     axes.axhline(1, color="0.5", lw=1, ls="--")
     axes.set_yscale("log", base=2)
