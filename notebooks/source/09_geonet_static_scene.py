@@ -111,7 +111,9 @@ print(tuple(snippet.shape))
 difference = nn.Conv2d(9, 1, 1, bias=False).requires_grad_(False)
 difference.weight.zero_()
 difference.weight[0, 1], difference.weight[0, 7] = 1.0, -1.0  # green of target, of after
-answer = difference(snippet)
+answer = difference(snippet)  # (1, 9, 96, 320) -> (1, 1, 96, 320)
+
+# %%
 shown = {"before": before, "target": target, "after": after}
 shown["what the filter sees (gray: 0)"] = 0.5 + answer
 plots.show(
@@ -417,7 +419,7 @@ losses, maps = train(student, steps=250)
 curve = [(step, abs_rel(depth, seen_truth)) for step, depth in maps.items()]
 plots.show(
     static_scene.training_figure(losses, curve, {"one depth for all": constant}),
-    alt="The loss over 250 steps falls by about half; abs rel on watched streets falls from the level of one depth for all to clearly below it.",
+    alt="The loss over 250 steps falls by about half; abs rel on held-out streets starts at the level of one depth for all, jumps up, and falls to clearly below it.",
 )
 
 # %%
@@ -431,11 +433,11 @@ some = [0, 3, 8]
 columns = {f"step {step}": scaled(maps[step], seen_truth)[some] for step in (0, 50, 100, 250)}
 plots.show(
     static_scene.depth_rows(seen[some], columns | {"truth": seen_truth[some]}),
-    alt="Three streets: depth of one colour at step 0, blotches at step 50, then a near road below and a far middle, and the truth beside it.",
+    alt="Three streets: depth of one colour at step 0, much too far in the upper half at step 50, then a near road and a far end of the street, and the truth beside it.",
 )
 
 # %% [markdown]
-# Nobody told the networks what near means. At first there is one wall. Then the road comes near at the bottom and the end of the street goes far, since these explain most of the motion. Houses follow; cars and trees are blurs. The loss keeps falling slowly; this is where the long run takes over (section 6).
+# Nobody told the networks what near means. At first there is one wall. Then its upper part jumps to infinity, too far by a lot (abs rel gets *worse* for a while, though the loss falls): most of the motion in the picture is at the bottom, and what hardly moves may as well be infinitely far. Then depth settles: a near road, a far end of the street, the houses between them. Cars and trees are blurs. From here on a long run takes over (section 6).
 #
 # ## 5. Live: the collapse
 #
@@ -622,6 +624,8 @@ for name, given in asked.items():
 car = (drive.movers[:, 1] == 1)[:, None]  # (1, 1, 96, 320)
 depth = model.depth(target)
 metres = scaled(depth, truth)
+
+# %%
 plots.show(
     static_scene.depth_rows(target, {"predicted": metres, "truth": truth}, outlines=car, width=13),
     alt="A street with a red car ahead, outlined. In the predicted depth the car is a bright hole, several times as far as in the true depth.",
@@ -698,6 +702,8 @@ print(
 # %%
 unwarped = torch.stack([photometric(target, source) for source in (before, after)]).amin(dim=0)
 counts = least < unwarped  # (1, 1, 96, 320)
+
+# %%
 kept = torch.where(counts, target, torch.ones_like(target))
 plots.show(
     plots.picture_row({"the frame": target, "what auto-masking lets count": kept}, width=13),
@@ -733,7 +739,7 @@ static_scene.rebuild_a_frame(frames, to_both, K, depths, red_car)
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# (a) At motion times 4: the dot lies on the dashed line again, with the old error. Smoothness of disparity has fallen to a quarter; that of normalised disparity has not moved. (b) Some factor is the least bad, but the curve has no deep valley: one depth cannot explain a street. (c) A factor of about 11, where the curve is lowest: the car drives with 0.92 of the camera's speed, and 1 / (1 − 0.92) is 12.5. With the factor 1, the truth, the car is rebuilt in the wrong place.
+# (a) At motion times 4: the dot lies on the dashed line again, with the old error. Smoothness of disparity has fallen to a quarter; that of normalised disparity has not moved. (b) A shallow valley near 28 m, with more than twice the error of the true depth: one depth cannot explain a street. (c) A factor of 11, where the curve is lowest: the car drives with 0.92 of the camera's speed, and 1 / (1 − 0.92) is 12.5; the slider has steps of √2. With the factor 1, the truth, the error is ten times as large: the car is rebuilt in the wrong place.
 # </details>
 
 # %% [markdown]
@@ -794,6 +800,8 @@ for key, name in names.items():
 turns = torch.stack([test.pose(1, 0), test.pose(1, 2)], dim=1).double()
 careless = copy.deepcopy(model.rigid.pose).train()  # the mistake
 alone = [careless(test_target[[i]], test_sources[[i]]) for i in range(20)]
+
+# %%
 answers = {
     "eval mode": poses,
     "train mode, one snippet a batch": motion.pose_from_vector(torch.cat(alone)),
@@ -827,6 +835,7 @@ def halved(maps):
     return F.interpolate(maps, scale_factor=0.5, mode="area")
 
 
+# %%
 small_truth = F.interpolate(truth, scale_factor=0.5, mode="nearest")
 print("live, half the size, exact depth and motion: photometric error")
 for name, k in (("K resized", datasets.scale_intrinsics(K, 0.5)), ("K as it was", K)):
