@@ -22,6 +22,10 @@ SCALES = 4
 WIDTHS = (16, 32, 64, 96, 128)
 POSE_WIDTHS = (16, 32, 64, 128, 128, 128)
 
+FLOW_KERNELS = (7, 5)
+"""Of the first stages of the flow network's encoder: both ends of a motion are to be in a window.
+The authors' encoder has 7 x 7 and 5 x 5 there, too."""
+
 _STEEPEST, _FARTHEST = 10.0, 0.01  # disparity = 10 sigmoid + 0.01, as in the paper
 _POSE_UNIT = 0.01  # poses start near "no motion"
 _FLOW_UNIT = 10.0  # pixels
@@ -49,13 +53,17 @@ class _UNet(nn.Module):
         inputs: channels that come in.
         outputs: channels of each answer.
         widths: of the encoder's stages; four or more.
+        kernels: size of the first convolution of each stage; 3 where there are fewer than stages.
     """
 
-    def __init__(self, inputs: int, outputs: int, widths: Sequence[int]) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, widths: Sequence[int], kernels: Sequence[int] = ()
+    ) -> None:
         super().__init__()
+        kernels = (*kernels, *[3] * len(widths))
         self.encoder = nn.ModuleList(
-            nn.Sequential(_Block(before, width, stride=2), _Block(width, width))
-            for before, width in zip((inputs, *widths), widths, strict=False)
+            nn.Sequential(_Block(before, width, kernel, stride=2), _Block(width, width))
+            for before, width, kernel in zip((inputs, *widths), widths, kernels, strict=False)
         )
         self.narrow, self.join, self.answers = (nn.ModuleList() for _ in range(3))
         skipped = (0, *widths[:-1])  # the finest stage of the decoder has no partner
@@ -167,9 +175,9 @@ class PoseNet(nn.Module):
 class ResidualFlowNet(nn.Module):
     """Adds to rigid flow what moves by itself (lesson 10; paper, section 3.3).
 
-    0.93 million parameters. It sees both frames, the source warped by rigid flow, the flow, and the
-    photometric error that is left: 3 + 3 + 3 + 2 + 1 channels. Its last layers start at zero, so
-    that training starts from rigid flow.
+    0.95 million parameters. It sees both frames, the source warped by rigid flow, the flow, and the
+    photometric error that is left: 3 + 3 + 3 + 2 + 1 channels. Each scale adds to the coarser one,
+    which finds long ways. Its last layers start at zero, so that training starts from rigid flow.
 
     Args:
         widths: of the encoder's stages.
@@ -182,7 +190,7 @@ class ResidualFlowNet(nn.Module):
 
     def __init__(self, widths: Sequence[int] = WIDTHS) -> None:
         super().__init__()
-        self.layers = _UNet(12, 2, widths)
+        self.layers = _UNet(12, 2, widths, FLOW_KERNELS)
         for answer in self.layers.answers:
             nn.init.zeros_(answer.weight)
             nn.init.zeros_(answer.bias)
@@ -209,7 +217,11 @@ class ResidualFlowNet(nn.Module):
         error = photometric_error(target, warped)
         pictures = _normalised(torch.cat([target, source, warped], dim=1))
         answers = self.layers(torch.cat([pictures, rigid / _FLOW_UNIT, error], dim=1))
-        return [_FLOW_UNIT * answer for answer in answers]
+        flows = [_FLOW_UNIT * answers.pop()]
+        while answers:
+            finer = _FLOW_UNIT * answers.pop()
+            flows.append(finer + F.interpolate(flows[-1], finer.shape[-2:], mode="bilinear"))
+        return flows[::-1]
 
 
 def _check_images(name: str, images: Tensor) -> None:

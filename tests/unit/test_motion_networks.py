@@ -31,7 +31,7 @@ def test_parameter_counts():
     with torch.device("meta"):
         assert parameter_count(motion.DepthNet()) == 927_732
         assert parameter_count(motion.PoseNet()) == 409_468
-        assert parameter_count(motion.ResidualFlowNet()) == 930_184
+        assert parameter_count(motion.ResidualFlowNet()) == 946_056
         assert parameter_count(motion.DepthNet((4, 8, 8, 8))) < 10_000
 
 

@@ -1,7 +1,7 @@
 """GeoNet's recipe: its losses, its batches, a run from start to card, and the tables."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 
 import pytest
@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from torch import nn
 from torch.optim.swa_utils import update_bn
 
-from lessons_utils import __main__, motion, recipes, training
+from lessons_utils import __main__, checkpoints, datasets, motion, recipes, training
 from lessons_utils.recipes import motion as recipe_module
 from lessons_utils.scenes import streets
 
@@ -89,6 +89,33 @@ def test_the_rigid_loss_is_a_mean_over_scales_and_reaches_every_answer(drives):
     whole.backward()
     for leaf in (*disparities, vectors):
         assert leaf.grad.isfinite().all() and leaf.grad.abs().sum() > 0
+
+
+def test_the_mean_over_sources_counts_what_the_minimum_spares(drives):
+    """Said the wrong way, one source is no help: the minimum takes the other one."""
+    target, sources = pictures(drives)
+    disparity = 1 / drives.depth[:, 1].clamp(max=1e6)
+    T = torch.stack([drives.pose(1, 0), drives.pose(1, 2)], dim=1)
+    wrong = T.clone()
+    wrong[:, 1] = T[:, 0]
+
+    def loss(T, minimum):
+        recipe = replace(RIGID, smoothness=0.0, minimum=minimum)
+        vectors, K = vectors_of(T), drives.K.float()
+        return recipes.rigid_loss([disparity], vectors, target, sources, K, recipe).item()
+
+    assert loss(T, True) < loss(T, False)
+    assert loss(wrong, False) - loss(T, False) > 2 * (loss(wrong, True) - loss(T, True))
+
+
+def test_where_no_source_sees_a_pixel_nothing_counts():
+    errors = torch.tensor([1.0, 3.0, 5.0, 7.0]).view(2, 1, 1, 1, 2).repeat(1, 1, 1, 1, 2)
+    seen = torch.tensor([[1, 0, 1, 0], [1, 1, 0, 0]]).view(2, 1, 1, 1, 4).bool()
+    least, counted = recipe_module._over_sources(errors, seen, minimum=True)
+    mean, also = recipe_module._over_sources(errors, seen, minimum=False)
+    assert counted.flatten().tolist() == also.flatten().tolist() == [True, True, True, False]
+    assert least.flatten()[:3].tolist() == [1, 7, 1]
+    assert mean.flatten()[:3].tolist() == [3, 7, 1]
 
 
 def test_auto_mask_leaves_out_what_stands_still_before_the_camera(drives):
@@ -211,7 +238,7 @@ def test_a_run_goes_from_start_to_card_and_on(few_streets, tmp_path, monkeypatch
     card = train(tmp_path)
     weights = tmp_path / "out" / "geonet-streets.safetensors"
     assert train(tmp_path).sha256 == card.sha256, "all stages are found finished"
-    assert set(card.metrics["stages"]) == {"rigid", "residual", "no_consistency"}
+    assert list(card.metrics["stages"]) == ["rigid", "tied", "residual", "no_consistency"]
     assert set(card.metrics["no_consistency"]) == {"flow", "occlusions"}
     typed = ["evaluate", "geonet-streets", "--weights", str(weights)]
     assert __main__.main([*typed, "--json"]) == 0
@@ -236,7 +263,7 @@ def test_a_rigid_stage_that_moves_is_noticed(few_streets, tmp_path, monkeypatch)
     def spoil(model, *rest, **named):
         stages.append(model)
         result = fit(model, *rest, **named)
-        if len(stages) == 2:
+        if len(stages) == 3:  # the residual network
             stages[0].depth.layers.answers[0].bias.data += 1
         return result
 
@@ -256,6 +283,49 @@ def test_weights_of_another_network_are_refused():
     srcnn = recipe_module.checkpoints.runtime.data_path("checkpoints/srcnn-9-5-5-x3.safetensors")
     with pytest.raises(ValueError, match="is no GeoNet"):
         recipes.load_geonet("geonet-streets", srcnn)
+
+
+# ---- The shipped weights -----------------------------------------------------------------------
+
+
+def test_the_card_says_where_the_weights_come_from():
+    card = checkpoints.load_card("geonet-streets")
+    assert card.command.startswith("python -m lessons_utils train geonet-streets")
+    assert len(card.training_data_sha256) == 64 and card.cpu_seconds > 600
+    assert card.settings["drawn"] == streets.VERSION, "the weights are of other streets"
+    assert card.settings["streets"] == recipe_module.STREETS
+    for stage in ("rigid", "tied", "residual"):
+        assert card.settings[stage] == asdict(getattr(RECIPE, stage)), "of another recipe"
+
+
+def test_bars_on_streets():
+    """The card's numbers; the test below measures them again."""
+    stated = checkpoints.load_card("geonet-streets").metrics["streets"]
+    depth, flow = stated["depth"], stated["flow"]
+    for prior in ("constant", "ground_plane"):
+        assert depth["geonet"]["abs_rel"] < 0.6 * depth[prior]["abs_rel"]
+    assert flow["rigid"]["static_epe"] < 0.5 * flow["none"]["static_epe"]
+    assert flow["final"]["moving_epe"] <= 0.6 * flow["rigid"]["moving_epe"]
+    assert flow["final"]["static_epe"] < flow["rigid"]["static_epe"] + 0.1
+
+
+def test_shipped_weights_measure_what_their_card_says():
+    model = recipes.load_geonet("geonet-streets")
+    measured = recipes.measure_streets(model, *recipes.drives_for_test())
+    stated = checkpoints.load_card("geonet-streets").metrics["streets"]
+    for table in ("depth", "flow", "pose", "occlusions"):
+        for row, numbers in stated[table].items():
+            assert measured[table][row] == pytest.approx(numbers, rel=0.01, abs=1e-3)
+
+
+def test_the_real_drive_measures_what_the_card_says():
+    if not datasets.kitti_drive_folder():
+        pytest.skip("the real drive is not on this machine")
+    model = recipes.load_geonet("geonet-streets")
+    measured = recipes.measure_drive(model, *datasets.kitti_drive())
+    stated = checkpoints.load_card("geonet-streets").metrics["kitti_drive"]
+    assert measured["pairs"] == stated["pairs"] == 152
+    assert measured["photometric"] == pytest.approx(stated["photometric"], abs=1e-3)
 
 
 # ---- Tables ------------------------------------------------------------------------------------
