@@ -483,14 +483,16 @@ plots.show(
 )
 
 # %% [markdown]
-# One colour: the lazy end. With a constant depth the smoothness is zero, and a shift of the whole picture still explains some of the motion, so each step towards real depth costs more smoothness than it saves photometric error. It is no rare accident; a reader of the authors' repository reports it as well (issue 67: "the depths of all pixels become all the same").
+# One colour: the lazy end. With a constant depth the smoothness is zero, and a shift of the whole picture still explains some of the motion. From there each step towards real depth costs more smoothness than it saves photometric error. It is no rare accident; a reader of the authors' repository reports it as well (issue 67: "the depths of all pixels become all the same").
 #
-# Three ways out, in our trials of 120 steps: weight 0.5, collapsed with and without normalisation; weight 0.1, collapsed without it, not with it; weight 0.001, fine either way. So normalisation widens the range of weights that work; it makes no weight harmless. Try: change the arguments of the last training.
+# Our trials of 120 steps: weight 0.5 collapses with and without normalisation; 0.1 without it, not with it; 0.001 learns either way. Mind the reason: untrained disparity is about 5, so without normalisation the same weight counts five times as much. Later, when the network's unit has moved, it counts differently again. **Normalised, a weight means the same thing always**; but no normalisation makes a large one harmless. Try: change the arguments of the last training.
 
 # %% [markdown]
 # ## 6. The dish prepared earlier
 #
-# The same two networks and the same loss, on 400 drives of five frames in pictures of 96 × 320. Twenty test streets, seen by nobody:
+# The same two networks and the same loss, on 400 drives of five frames in pictures of 96 × 320. One thing is added: a short last part takes the *mean* over the sources again. The minimum has a price. What is near leaves the frame after, so near pixels choose the frame before, far ones may choose the other, and the steps to the two frames need not agree; the mean ties them together.
+#
+# Twenty test streets, seen by nobody:
 
 # %%
 card = checkpoints.load_card("geonet-streets")
@@ -540,6 +542,20 @@ for key, name in names.items():
     print(
         f"  {name:10s} {row['abs_rel']:10.3f} {row['rmse']:9.2f} {row['rmse_log']:10.3f} {row['delta1']:10.3f}"
     )
+
+# %% [markdown]
+# On real streets? There is no truth for these frames, so judge by eye, and near against far only (their median is set to 10 m). Look at the cars ahead, and remember them in section 7.
+
+# %% tags=["marked"]
+# With the real drive at hand (LESSONS_DATA/sequences/kitti_drive): set to True and run.
+measure_live = False
+if measure_live:
+    real, _ = datasets.kitti_drive()  # (78, 3, 96, 320) in [0, 1]
+    some = [10, 30, 50, 70]
+    claimed = model.depth(real[some])
+    claimed = 10 * claimed / claimed.median()
+    figure = static_scene.depth_rows(real[some], {"claimed; no truth here": claimed}, width=9)
+    plots.show(figure, alt="Four frames of a real drive and the depth that the network claims.")
 
 # %% [markdown]
 # ### What the median hides
@@ -695,7 +711,7 @@ print(
 )
 
 # %% [markdown]
-# On the right the dots leave the dashed line upwards, as the curve does, though not to infinity. Remember that DepthNet sees **one frame**, and no motion. It has learned that *the back of a car in my lane* is far away. On the left it would have to learn that oncoming fronts are nearer than they look; read off whether it did.
+# On the right the dots leave the dashed line upwards, as the curve does, though not to infinity. Remember that DepthNet sees **one frame**, and no motion. It has learned that *the back of a car in my lane* is far away. On the left it would have to learn that oncoming fronts are nearer than they look; read off how far it did.
 #
 # What can be done? **Auto-masking** (Monodepth2) leaves out every pixel that an *unwarped* source explains at least as well: what does not move in the picture, be it a car that drives along or the sky, teaches no depth.
 
@@ -785,11 +801,11 @@ for key, name in names.items():
 # | | paper and its code | here |
 # |---|---|---|
 # | networks | 32 million parameters and more | 1.3 million, batch normalisation |
-# | sources | mean error, both ways in time | least error, from target to source |
+# | sources | mean error, warped both ways | least error (mean at the end), source to target only |
 # | border | every pixel counts | whole windows inside the source |
 # | scales | each in a picture of its size | enlarged to full size |
 # | smoothness | 0.5, disparity as it is | 0.001, normalised disparity |
-# | training | 350,000 steps of 4, learning rate 0.0002 | some thousand, 0.0007 |
+# | training | 350,000 steps of 4, learning rate 0.0002 | some thousand steps of 4, 0.0007 and less |
 
 # %% [markdown]
 # ## 10. What goes wrong in practice
