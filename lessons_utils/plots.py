@@ -244,7 +244,8 @@ def draw_flow(
     """
     axes.imshow(to_array(flow_colours(flow, longest)), interpolation="nearest")
     axes.set_title(title)
-    axes.set(xticks=[], yticks=[])  # the frame stays: no flow is white
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(True)  # a frame: no flow is as white as the page
     if not spacing:
         return
     height, width = flow.shape[-2:]

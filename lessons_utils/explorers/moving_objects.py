@@ -215,28 +215,3 @@ def repair_figure(curves: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
     axes.set_title("below the dotted line: repaired")
     axes.legend()
     return figure
-
-
-def lines_figure(
-    lines: Mapping[str, Sequence[float]], x: str = "step", y: str = "loss", title: str = ""
-) -> Figure:
-    """Draw one curve a name over the number of the value.
-
-    Args:
-        lines: from a name to its values.
-        x: label of the axis.
-        y: label of the axis.
-        title: says what to see.
-
-    Returns:
-        The figure, to be passed to `plots.show`.
-    """
-    figure, axes = plt.subplots(figsize=(6.2, 3.2), layout="constrained")
-    styles = ((CAUGHT, "-"), (MISSED, "--"), (FALSE, ":"))
-    for (name, values), (colour, style) in zip(lines.items(), styles, strict=False):
-        axes.plot(values, color=colour, ls=style, label=name)
-    axes.set(xlabel=x, ylabel=y)
-    axes.set_ylim(bottom=0)
-    axes.set_title(title)
-    axes.legend()
-    return figure

@@ -103,7 +103,6 @@ def test_the_figures_of_the_lesson_draw():
     rows = torch.rand(2, 5)
     figures = [
         moving_objects.repair_figure({"moving": tuple(rows), "static": tuple(rows + 1)}),
-        moving_objects.lines_figure({"one": [3, 2, 1], "two": [4, 2, 0]}, title="falls"),
         moving_objects.judged_figure({name: torch.rand(1, 3, 8, 20) for name in "abc"}),
     ]
     for figure in figures:
