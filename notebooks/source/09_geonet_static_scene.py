@@ -177,6 +177,7 @@ print(f"{sum(p.numel() for p in mine.parameters()):,} weights and biases; same a
 # It is a U-Net: an encoder that halves the picture five times, a decoder that doubles it again and gets the encoder's maps beside its own. At its four finest scales it answers with **disparity**, $d = 1/D = 10\,\sigma(\cdot) + 0.01$, with $\sigma$ the sigmoid.
 
 # %%
+torch.manual_seed(0)
 network = motion.DepthNet()
 print(f"{sum(p.numel() for p in network.parameters()):,} weights and biases")
 for disparity in network(target):
@@ -261,11 +262,11 @@ for name, error in (("from before", errors[0]), ("from after", errors[1]), ("lea
 titles = ("rebuilt from the frame before", "rebuilt from the frame after", "the smaller of the two")
 plots.show(
     static_scene.errors_figure(dict(zip(titles, [*errors, least], strict=True))),
-    alt="Three maps of the photometric error with exact depth. Outlines along near things in the first two are mostly gone in the third; a car stays bright; gray borders are unknown.",
+    alt="Three maps of the photometric error with exact depth. Outlines along near things in the first two are mostly gone in the third; a car and a puddle stay bright; gray borders are unknown.",
 )
 
 # %% [markdown]
-# Double outlines become thin ones. What stays bright is not hidden: it moves by itself. The gray frame is `inside` after `motion.erode`: a window that reaches beyond the picture would compare with black.
+# Broad outlines become thin ones. What stays bright is not hidden: the red car moves by itself, and the puddle before it mirrors something else from each place. The gray frame is `inside` after `motion.erode`: a window that reaches beyond the picture would compare with black.
 #
 # ### Smooth, but not across edges
 #
@@ -313,7 +314,7 @@ for factor in (1, 2, 4, 8):
     print(f"times {factor} {photo:13.4f} {rough[0]:12.4f} {rough[1]:12.4f}")
 
 # %% [markdown]
-# The picture does not notice. The smoothness shrinks with $1/D$, so the loss can be lowered **for nothing**: make the world large. Down this slope disparity goes, towards its floor, where everything is flat. The lock is to divide each disparity map by its mean before it is smoothed (Wang et al., CVPR 2018; an option of GeoNet's code, not used in the paper). Then the size of the world costs nothing and gains nothing.
+# The picture does not notice. The smoothness shrinks with $1/D$, so the loss can be lowered **for nothing**: make the world large. Down this slope disparity can slide, to its floor, where everything is flat. The lock is to divide each disparity map by its mean before it is smoothed (Wang et al., CVPR 2018; an option of GeoNet's code, not used in the paper). Then the size of the world costs nothing and gains nothing.
 #
 # ### Four scales
 #
@@ -369,7 +370,7 @@ def draw(count):
 # %% [markdown]
 # ### How to score depth without a unit
 #
-# The network's unit is unknown. So each predicted map is multiplied by one number before it is compared: the **median of the truth over the median of the prediction**. All tables of unsupervised depth do this. The score is **abs rel**, the mean of $|D - D^*| / D^*$ over pixels with a true depth $D^*$ up to 80 m (lesson 05).
+# The network's unit is unknown. So each predicted map is multiplied by one number before it is compared: the **median of the truth over the median of the prediction**. All tables of depth learnt from one camera's videos do this. The score is **abs rel**, the mean of $|D - D^*| / D^*$ over pixels with a true depth $D^*$ up to 80 m (lesson 05).
 
 
 # %%
@@ -802,6 +803,7 @@ for key, name in names.items():
 # |---|---|---|
 # | networks | 32 million parameters and more | 1.3 million, batch normalisation |
 # | sources | mean error, warped both ways | least error (mean at the end), source to target only |
+# | snippets | 3 frames for depth, 5 for pose | 3 |
 # | border | every pixel counts | whole windows inside the source |
 # | scales | each in a picture of its size | enlarged to full size |
 # | smoothness | 0.5, disparity as it is | 0.001, normalised disparity |
@@ -859,7 +861,7 @@ for name, k in (("K resized", datasets.scale_intrinsics(K, 0.5)), ("K as it was"
     print(f"  {name:12s} {motion.masked_mean(error, error.isfinite()):.3f}")
 
 # %% [markdown]
-# Nothing fails. Training runs, the loss even falls, towards a depth that is bent so that it fits the wrong camera. The principal point is what hurts: everything flows away from a point outside of the road. One assertion guards against it: `K[0, 2]` lies near the middle of the picture.
+# Nothing fails. Training runs, the loss even falls, towards a depth that is bent so that it fits the wrong camera. The principal point is what hurts. (For a camera that goes straight ahead the focal length cancels; but everything flows away from the principal point, which now lies at the right-hand border.) One assertion guards against it: `K[0, 2]` lies near the middle of the picture.
 #
 # **Scores without the median.** You saw it in section 6: "as it comes, taken for metres" has an abs rel near 1, whatever the network knows. The opposite mistake is to set a median-scaled number beside one of lesson 07, which needed no help.
 
