@@ -1,4 +1,4 @@
-"""Explorer and figures of lesson 10: what forward and backward flow tell about hidden pixels."""
+"""Explorers and figures of lesson 10: frames rebuilt by flow, and pixels that are hidden."""
 
 from __future__ import annotations
 
@@ -24,6 +24,57 @@ SHARES = (0.0, 0.05, 0.2)
 
 BOUNDS = tuple(0.25 * step for step in range(1, 41))
 """Pixels: the bounds of the explorer's slider and curve, 0.25 to 10."""
+
+
+def rebuilt_frame(
+    target: Tensor, source: Tensor, regions: Mapping[str, Tensor], flows: Mapping[str, Tensor]
+) -> None:
+    """Show an explorer: whose flow, and how much of it; the warped source and its difference.
+
+    Args:
+        target: (1, 3, H, W) in [0, 1].
+        source: (1, 3, H, W) in [0, 1].
+        regions: from a name to (1, 1, H, W) bool, where the error is told.
+        flows: from a name to (1, 2, H, W), flow from target to source, pixels.
+    """
+    live(
+        RebuiltFrame(target, source, regions, flows).draw,
+        size=(11, 2.1),
+        flow=widgets.Dropdown(options=list(flows), description="flow"),
+        share=widgets.FloatSlider(
+            1.0, min=0, max=1, step=0.05, readout_format=".0%", description="how much of it"
+        ),
+    )
+
+
+class RebuiltFrame:
+    """What `rebuilt_frame` draws; same arguments."""
+
+    def __init__(
+        self,
+        target: Tensor,
+        source: Tensor,
+        regions: Mapping[str, Tensor],
+        flows: Mapping[str, Tensor],
+    ) -> None:
+        self.target, self.source, self.regions, self.flows = target, source, regions, flows
+
+    def draw(self, figure: Figure, flow: str, share: float) -> str:
+        """Draw the source, warped, and what distinguishes it from the target.
+
+        Args:
+            figure: empty.
+            flow: a name of the flows.
+            share: of the flow that is used: 0 leaves the source as it is, 1 rebuilds the target.
+        """
+        warped, _ = motion.inverse_warp(self.source, share * self.flows[flow])
+        error = motion.photometric_error(self.target, warped)
+        left, right = figure.subplots(1, 2)
+        plots.draw_picture(left, warped, "the source, warped")
+        difference = (self.target - warped).abs().mean(dim=1)
+        plots.draw_picture(right, difference, "difference from the target", limits=(0, 0.4))
+        told = ", ".join(f"{name} {error[mask].mean():.3f}" for name, mask in self.regions.items())
+        return f"{100 * share:.0f} % of the {flow}: mean photometric error: {told}."
 
 
 def hidden_pixels(

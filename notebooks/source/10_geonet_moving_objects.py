@@ -223,6 +223,25 @@ for region in ("static", "moving", "occluded"):
     print(f"  {region}: final is better than rigid: {better}")
 
 # %% [markdown]
+# ### Watch it being rebuilt
+#
+# Slide from the source (0 %) to the rebuilt target (100 %). **Question.** Which of the four flows leaves the moving cars in a wrong place? And the *exact* flow: where is the difference not black, and why? (Section 4 answers.)
+
+# %% tags=["explorer"]
+visible_here = ~occluded & ~outside
+moving_objects.rebuilt_frame(
+    target,
+    source,
+    {"all that both frames see": visible_here, "of it, what moves": visible_here & moving},
+    {
+        "exact full flow": full,
+        "exact rigid flow": rigid,
+        "networks' rigid flow": net_rigid,
+        "networks' final flow": net_final,
+    },
+)
+
+# %% [markdown]
 # ### Small errors and large ones
 #
 # The paper's figure 6 asks: how does final flow do where there was *much* to repair? We ask the same on 30 drives (rendered the first time, which takes some seconds).
@@ -448,7 +467,7 @@ pair = (
 print("the same as recipes.residual_loss:", torch.allclose(*pair))
 
 # %% [markdown]
-# Training the networks takes hours. But the loss can be seen at work in seconds: **take one pair, and fit its residual flow directly**, without a network. Each pixel has two free numbers; gradient descent on the loss moves them. We start from the exact rigid flow, so that all there is to do is the two cars, and keep static pixels where they are.
+# Training the networks takes more than an hour. But the loss can be seen at work in seconds: **take one pair, and fit its residual flow directly**, without a network. Each pixel has two free numbers; gradient descent on the loss moves them. We start from the exact rigid flow, so that all there is to do is the two cars, and keep static pixels where they are.
 #
 # The free numbers live on six grids, from full size to 1/32, which are added up: a step on a coarse grid moves a whole car. Gradients are local (section 3), so the three coarse grids go first, and the fine ones join in halfway.
 

@@ -79,6 +79,42 @@ def test_a_larger_bound_flags_less(explorer):
     assert counts == sorted(counts, reverse=True) and counts[0] > counts[-1]
 
 
+@pytest.fixture(scope="module")
+def rebuilt(street):
+    frames = torch.from_numpy(street.rgb).permute(0, 3, 1, 2)
+    there = street.flow(0, 1)
+    masks = {"visible": there.visible, "moving": street.moving[0] & there.visible}
+    flows = {"full flow": there.full, "rigid flow": there.rigid, "no flow": 0 * there.full}
+    return moving_objects.RebuiltFrame(
+        frames[:1],
+        frames[1:],
+        {name: torch.from_numpy(mask)[None, None] for name, mask in masks.items()},
+        {name: torch.from_numpy(flow)[None] for name, flow in flows.items()},
+    )
+
+
+def told(sentence):
+    return [float(number) for number in re.findall(r"0\.\d{3}", sentence)]
+
+
+def test_the_whole_exact_flow_rebuilds_the_target(rebuilt):
+    figure, sentence = draw(rebuilt, flow="full flow", share=1.0)
+    warped, _ = motion.inverse_warp(rebuilt.source, rebuilt.flows["full flow"])
+    error = motion.photometric_error(rebuilt.target, warped)
+    assert len(figure.axes) == 2 and sentence.startswith("100 % of the full flow: ")
+    wanted = [error[mask].mean().item() for mask in rebuilt.regions.values()]
+    assert told(sentence) == pytest.approx(wanted, abs=6e-4)
+    _, rigid = draw(rebuilt, flow="rigid flow", share=1.0)
+    assert told(rigid)[1] > 2 * told(sentence)[1]  # what moves
+
+
+@pytest.mark.parametrize("flow", ["full flow", "rigid flow"])
+def test_nothing_of_a_flow_leaves_the_source(rebuilt, flow):
+    _, sentence = draw(rebuilt, flow=flow, share=0.0)
+    _, none = draw(rebuilt, flow="no flow", share=1.0)
+    assert told(sentence) == told(none)
+
+
 def test_judged_pixels_have_the_colour_of_their_kind():
     found = torch.tensor([True, False, True, False, True]).view(1, 1, 1, 5)
     truth = torch.tensor([True, True, False, False, True]).view(1, 1, 1, 5)
