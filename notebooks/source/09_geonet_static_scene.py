@@ -433,7 +433,7 @@ print("  depth beats one depth for all by a fifth or more:", curve[-1][1] < 0.8 
 some = [0, 3, 8]
 columns = {f"step {step}": scaled(maps[step], seen_truth)[some] for step in (0, 50, 100, 250)}
 plots.show(
-    static_scene.depth_rows(seen[some], columns | {"truth": seen_truth[some]}),
+    static_scene.depth_rows(seen[some], columns | {"truth": seen_truth[some]}, width=15),
     alt="Three streets: depth of one colour at step 0, much too far in the upper half at step 50, then a near road and a far end of the street, and the truth beside it.",
 )
 
