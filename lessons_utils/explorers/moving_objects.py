@@ -266,3 +266,31 @@ def repair_figure(curves: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
     axes.set_title("below the dotted line: repaired")
     axes.legend()
     return figure
+
+
+def bars_figure(rows: Mapping[str, Mapping[str, float]], label: str, title: str) -> Figure:
+    """Draw groups of bars with their numbers: a group a region, a bar a method.
+
+    Args:
+        rows: from a method's name to its number by region, the same regions for all.
+        label: of the numbers, with their unit.
+        title: says what to see.
+
+    Returns:
+        The figure, to be passed to `plots.show`.
+    """
+    figure, axes = plt.subplots(figsize=(7.5, 3.4), layout="constrained")
+    regions = list(next(iter(rows.values())))
+    places, wide = np.arange(len(regions)), 0.8 / len(rows)
+    looks = (("0.6", ""), (CAUGHT, ""), (MISSED, "//"))
+    for number, ((name, row), (colour, hatch)) in enumerate(zip(rows.items(), looks, strict=False)):
+        shift = (number - (len(rows) - 1) / 2) * wide
+        values = [row[region] for region in regions]
+        bars = axes.bar(places + shift, values, wide, label=name, color=colour, hatch=hatch)
+        axes.bar_label(bars, fmt="%.1f", fontsize="small")
+    axes.set_xticks(places, regions)
+    axes.set_ylabel(label)
+    axes.set_title(title)
+    axes.legend(loc="upper left")
+    axes.margins(y=0.12)
+    return figure

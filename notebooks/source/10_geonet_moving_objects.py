@@ -86,6 +86,8 @@ shown = {
     "full - rigid: what is left over": full - rigid,
     "the source, warped by rigid flow": warped,
 }
+
+# %%
 plots.show(
     plots.flow_row(shown, longest=12, columns=2, width=12.5),
     alt="A street in two frames; rigid flow spreads from the middle of the picture; full flow differs on two cars only, which stand out alone in the difference. Warped by rigid flow, the oncoming car comes out too large.",
@@ -167,6 +169,8 @@ shown = {
     "for comparison: the truth": full,
     "true residual: full - exact rigid": full - rigid,
 }
+
+# %%
 plots.show(
     plots.flow_row(shown, longest=12, columns=2, width=12.5),
     alt="Rigid and final flow of the networks, what each lacks of the truth, and the truth with its residual. Something is missing on the oncoming car and its outline, and at the traffic light. Gray is what leaves the picture.",
@@ -193,6 +197,8 @@ def epe(flow, truth, region):  # (B, 2, H, W) twice, (B, 1, H, W) bool
 # %%
 seen = ~occluded & ~outside
 regions = {"static": seen & ~moving, "moving": seen & moving, "occluded": occluded}
+
+# %%
 table = motion.measure_flow(net_final, full, moving, occluded, ~outside)
 print("this pair, EPE in pixels (shipped weights)   rigid   final   motion.measure_flow, final")
 for name, region in regions.items():
@@ -228,11 +234,11 @@ for region in ("static", "moving", "occluded"):
 # Slide from the source (0 %) to the rebuilt target (100 %). **Question.** Which of the four flows leaves the moving cars in a wrong place? And the *exact* flow: where is the difference not black, and why? (Section 4 answers.)
 
 # %% tags=["explorer"]
-visible_here = ~occluded & ~outside
+both_see = ~occluded & ~outside
 moving_objects.rebuilt_frame(
     target,
     source,
-    {"all that both frames see": visible_here, "of it, what moves": visible_here & moving},
+    {"all that both frames see": both_see, "of it, what moves": both_see & moving},
     {
         "exact full flow": full,
         "exact rigid flow": rigid,
@@ -278,6 +284,8 @@ curves = {
         ("static", visible & ~drives.moving(1)),
     )
 }
+
+# %%
 plots.show(
     moving_objects.repair_figure(curves),
     alt="Error of final flow against the error of rigid flow, in bins, for moving and for static pixels; the dotted diagonal means that nothing is repaired.",
@@ -310,6 +318,8 @@ shown = {
     "photometric error": (2 * exact_error).clamp(max=1),
     "occluded (white), left the picture (gray)": occluded.float() + 0.5 * outside,
 }
+
+# %%
 plots.show(
     plots.picture_row(shown, columns=2, width=12),
     alt="Warped by the exact flow, the picture has a second, ghostly edge of the car and of the traffic light beside them; the photometric error is bright exactly there, outside the frame, and a little at fine texture and at shiny paint.",
@@ -366,6 +376,8 @@ print(
     "the same as motion.consistency_mask:",
     torch.equal(mask, motion.consistency_mask(full, full_back)),
 )
+
+# %%
 delta, _ = disagreement(full, full_back)
 shown = {
     "forward flow": full,
@@ -373,6 +385,8 @@ shown = {
     "disagreement (exact flow)": torch.where(outside, torch.nan, delta),
     "occluded (truth)": occluded.float(),
 }
+
+# %%
 plots.show(
     plots.flow_row(shown, longest=12, columns=2, width=12.5),
     alt="Forward flow, backward flow with opposite colours, and their disagreement, which is white except beside the car and along the traffic light's pole, where the true occlusions are as well.",
@@ -401,6 +415,8 @@ shown = {
     name: moving_objects.judged(target, ~agrees(*pair), occluded, ~outside)
     for name, pair in own.items()
 }
+
+# %%
 plots.show(
     moving_objects.judged_figure(shown, width=12.5),
     alt="The street in gray with what the check flags by exact flow, most of the occlusions caught; and by the networks' flow, where more are missed and some alarms are false. White is what leaves the picture.",
@@ -457,6 +473,8 @@ def localizer_loss(residuals, frames, others, rigid, masked=True, smooth=0.02):
 # %%
 both, others = torch.cat([target, source]), torch.cat([source, target])
 both_rigid = torch.cat([rigid, as_map(backward.rigid)])  # exact, there and back
+
+# %%
 some = torch.randn(2, 2, 96, 320, generator=torch.Generator().manual_seed(0))
 pyramid = [shrink(some, scale) for scale in range(4)]
 recipe = recipes.ResidualRecipe(steps=1, smoothness=0.02, agreement=0.01)
@@ -497,18 +515,20 @@ fitted = {
     for name, masked in (("with the mask", True), ("without", False))
 }
 
-# %% tags=["nbval-ignore-output", "live-training"]
-print("EPE of this pair, live       static   moving   occluded")
-for name, flow in {"exact rigid": both_rigid, **fitted}.items():
-    row = [epe(flow[:1], full, region) for region in regions.values()]
-    print(f"  {name:24s}" + "".join(f"{value:9.2f}" for value in row))
-
 # %%
 after = {
     name: {region: epe(flow[:1], full, mask) for region, mask in regions.items()}
-    for name, flow in fitted.items()
+    for name, flow in {"exact rigid": both_rigid, **fitted}.items()
 }
-before = epe(rigid, full, regions["moving"])
+
+# %% tags=["nbval-ignore-output", "live-training"]
+plots.show(
+    moving_objects.bars_figure(after, "EPE, pixels", "one pair, fitted live"),
+    alt="Errors of static, moving and occluded pixels: on moving ones both fits are far better than exact rigid flow; on occluded ones the fit without the mask is much worse than with it.",
+)
+
+# %%
+before = after["exact rigid"]["moving"]
 print("live, this pair:")
 print("  the cars have less than half the error:", after["with the mask"]["moving"] < 0.5 * before)
 print(
@@ -524,6 +544,8 @@ shown = {
     "source, warped by that flow": motion.inverse_warp(source, fitted["with the mask"][:1])[0],
     "fitted without the mask": fitted["without"][:1] - rigid,
 }
+
+# %% tags=["nbval-ignore-output", "live-training"]
 plots.show(
     plots.flow_row(shown, longest=12, columns=2, width=12.5),
     alt="True residual flow, and two fitted ones: with the mask the oncoming car stands out; without it strong wrong flow surrounds the car and the traffic light as well.",
@@ -571,7 +593,7 @@ paint, paint_flow, paint_seen, _ = one_drive(50)
 shown = {}
 for name, pair, flow, seen_here, left in (
     ("puddles", wet, wet_flow, wet_seen, 110),
-    ("a bonnet", paint, paint_flow, paint_seen, 0),
+    ("a windscreen", paint, paint_flow, paint_seen, 0),
 ):
     rebuilt, _ = motion.inverse_warp(pair[1:], flow[:1])
     wrong = (2 * motion.photometric_error(pair[:1], rebuilt)).clamp(max=1)
@@ -587,11 +609,11 @@ for name, pair, flow, seen_here, left in (
 # %%
 plots.show(
     plots.picture_row(shown, columns=3, width=12),
-    alt="Cut-outs: puddles that mirror houses, and a white car with a highlight on its bonnet, in two frames; with exact flow the photometric error is bright in the puddles, and on the bonnet and the windscreen.",
+    alt="Cut-outs: puddles that mirror houses and a car, and a white car with a highlight on its windscreen, in two frames; with exact flow the photometric error is bright in the puddles, and on the windscreen and the bonnet.",
 )
 
 # %% [markdown]
-# In frame t + 1 bonnet and windscreen mirror the bright sky; one frame earlier the angle was another, and they did not. The puddle shows houses upside down, and other parts of them in each frame. Both pictures are *right*; it is the assumption that is wrong.
+# In frame t + 1 windscreen and bonnet mirror the bright sky; one frame earlier the angle was another, and they did not. The puddle shows the world upside down, and another part of it in each frame. Both pictures are *right*; it is the assumption that is wrong.
 #
 # **Predict.** We fit flow to the wet pair, starting from the **exact full flow**. (1) Will the puddle's flow stay exact? (2) Will forward and backward flow disagree there, so that the mask takes the puddle out?
 
@@ -603,20 +625,25 @@ water, rest = puddle & wet_seen, wet_seen & ~puddle
 flagged = ~agrees(wet_fitted[:1], wet_fitted[1:])
 
 
+# %%
+
+
 def photometric(flow, region):
     rebuilt, _ = motion.inverse_warp(wet[1:], flow)
     return motion.photometric_error(wet[:1], rebuilt)[region].mean().item()
 
 
 # %% tags=["nbval-ignore-output", "live-training"]
-print("live fit of the wet pair                     in the puddles   elsewhere")
-for name, numbers in (
-    ("photometric error of the exact flow", [photometric(wet_flow[:1], r) for r in (water, rest)]),
-    ("photometric error of the fit", [photometric(wet_fitted[:1], r) for r in (water, rest)]),
-    ("EPE of the fit, pixels", [epe(wet_fitted[:1], wet_flow[:1], r) for r in (water, rest)]),
-    ("flagged by the check, %", [100 * flagged[r].float().mean() for r in (water, rest)]),
-):
-    print(f"  {name:42s} {numbers[0]:14.2f} {numbers[1]:11.2f}")
+cut = (..., slice(48, None), slice(110, 240))
+shown = {"frame t, cut out": wet[:1][cut], "exact flow": wet_flow[:1][cut]}
+shown[f"fit: EPE {epe(wet_fitted[:1], wet_flow[:1], water):.1f} px in the puddles"] = wet_fitted[
+    :1
+][cut]
+shown[f"flagged: {100 * flagged[water].float().mean():.0f} % of the puddles"] = flagged.float()[cut]
+plots.show(
+    plots.flow_row(shown, longest=15, columns=2, width=11),
+    alt="A cut-out with the puddle: exact flow is smooth there; the fitted flow is another one in the puddle; the check flags little of it.",
+)
 
 # %%
 print("live, in the puddles:")
@@ -631,7 +658,7 @@ print("  the check flags it more often than the rest:", (rates[0] > rates[1]).it
 print("  the check flags more than a tenth of it:", (rates[0] > 0.1).item())
 
 # %% [markdown]
-# The fit follows what the puddle **shows**, the mirrored houses, and most of them come home: a mirror image is a world of its own, below the street, with a flow of its own that is as consistent as any. Forward and backward flow disagree at the puddle's rim, and where nothing matches; there the check helps, as the paper says. Inside a good mirror it does not. (A real car's window shows two worlds at once, one through the glass and one mirrored: no single flow is right for such a pixel.)
+# The fit follows what the puddle **shows**, mirrored houses and a car, and most of it comes home: a mirror image is a world of its own, below the street, with a flow of its own that is as consistent as any. Forward and backward flow disagree at the puddle's rim, and where nothing matches; there the check helps, as the paper says. Inside a good mirror it does not. (A real car's window shows two worlds at once, one through the glass and one mirrored: no single flow is right for such a pixel.)
 #
 # ## 8. Is the residual a motion mask?
 #
@@ -662,6 +689,8 @@ shown = {
     f"{name} residual, over 2 pixels": moving_objects.judged(target, mask, moving, ~outside)
     for name, mask in long.items()
 }
+
+# %%
 plots.show(
     moving_objects.judged_figure(shown, width=12.5),
     alt="Where residual flow is longer than 2 pixels: by exact flow the oncoming car and the edges of the other one; and by the network's residual.",
@@ -692,6 +721,8 @@ def along(frames, K, times):
 journey = streets.sample_sequence(streets.seeds("test", 37)[36], frames=6)
 journey_frames = torch.from_numpy(journey.rgb).permute(0, 3, 1, 2)  # (6, 3, 96, 320)
 views = along(journey_frames, torch.from_numpy(journey.K).float(), (1, 3))
+
+# %%
 plots.show(
     plots.flow_row(views, longest=15, columns=2, width=12.5),
     alt="Two frames of a rendered drive with a red car ahead and a truck that comes closer, each with rigid, final and residual flow.",
@@ -711,6 +742,8 @@ real = card.metrics["kitti_drive"]
 print(f"from the card: a real drive, {real['frames']} frames, {real['pairs']} pairs, no truth")
 for key, name in (("none", "no warp"), ("rigid", "rigid"), ("final", "final")):
     print(f"  mean photometric error, {name:8s} {real['photometric'][key]:.3f}")
+
+# %%
 photo = real["photometric"]
 print("rigid flow rebuilds it better than no warp:   ", photo["rigid"] < photo["none"])
 print("final flow rebuilds it better than rigid flow:", photo["final"] < photo["rigid"])

@@ -139,6 +139,7 @@ def test_the_figures_of_the_lesson_draw():
     rows = torch.rand(2, 5)
     figures = [
         moving_objects.repair_figure({"moving": tuple(rows), "static": tuple(rows + 1)}),
+        moving_objects.bars_figure({"a": {"x": 1, "y": 2}, "b": {"x": 0, "y": 3}}, "px", "t"),
         moving_objects.judged_figure({name: torch.rand(1, 3, 8, 20) for name in "abc"}),
     ]
     for figure in figures:
