@@ -176,15 +176,16 @@ def line_figure(pair: Pair, row: int, column: int, depths: Tensor, marks: Tensor
     plots.draw_picture(axes[1], pair.source, "source, enlarged: the line on which it must be")
     axes[1].plot(*pair.line(row, column, depths).T.numpy(), color="white", lw=1.5)
     places = pair.line(row, column, marks)
-    axes[1].plot(*places.T.numpy(), "o", color=_CHOSEN, ms=5)
+    axes[1].plot(*places.T.numpy(), "o", color=_CHOSEN, mec="black", ms=6)
     for number, (depth, place) in enumerate(zip(marks.tolist(), places.tolist(), strict=True)):
         axes[1].annotate(
             f"{depth:g} m",
             place,
-            (0, 9 if number % 2 else -16),
+            (0, 12 if number % 2 else -19),
             textcoords="offset points",
             ha="center",
             color=_CHOSEN,
+            bbox={"facecolor": "black", "alpha": 0.75, "lw": 0, "pad": 1},
         )
     _zoom(axes[1], pair, places, times=4)
     return figure

@@ -13,7 +13,7 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/cnns-for-other-image-tasks/blob/main/notebooks/08_rigid_flow.ipynb)
 #
-# **Budget:** 60 s on a CPU core (GPU: not measured) · 1.5 GB of memory · nothing to download
+# **Budget:** 30 s on a CPU core (GPU: not measured) · 1.2 GB of memory · nothing to download
 #
 # **You will be able to**
 #
@@ -60,6 +60,7 @@ def as_tensor(array):
     return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))[None]
 
 
+# %% tags=["explorer"]
 drive = streets.sample_sequence(streets.seeds("test", 18)[17], frames=3, height=128, width=416)
 images = [as_tensor(frame.transpose(2, 0, 1)) for frame in drive.rgb]  # each (1, 3, 128, 416)
 target, source = images[1], images[2]
@@ -73,7 +74,7 @@ plots.show(
 )
 
 # %% [markdown]
-# **Look.** The two frames hardly seem to differ. The difference says otherwise: at the sides it is large, in the middle of the street nearly nothing. And one car differs more than its neighbours. Which one, and why? (Section 6 answers.)
+# **Look.** The two frames hardly seem to differ. The difference says otherwise: at the sides it is large, in the middle of the street nearly nothing. Most of it is the camera's doing, but not all: one car moves by itself. Can you tell which? (Section 6 answers.)
 #
 # The words for all three lessons, once:
 #
@@ -120,19 +121,21 @@ def pixel_grid(maps):
     return torch.stack([x, y])[None]  # (1, 2, H, W)
 
 
+# %%
 def unproject(depth, K):
     x, y = pixel_grid(depth).unbind(1)
     rays = torch.einsum("bij,bjhw->bihw", K.inverse(), torch.stack([x, y, x * 0 + 1], dim=1))
     return depth * rays  # (B, 1, H, W) * (B, 3, H, W) -> (B, 3, H, W), metres
 
 
+# %%
 def project(points, K):
     x_y_z = torch.einsum("bij,bjhw->bihw", K, points)
     return x_y_z[:, :2] / x_y_z[:, 2:]  # (B, 2, H, W), pixels
 
 
 # %% [markdown]
-# The sky is infinitely far, and infinity times zero is no number. So the sky goes to 1,000 km, which is far enough. There and back again must be where we started, and the finished forms, `motion.unproject` and `motion.project`, must agree. (They also take care of points behind the camera, which no pixel shows.)
+# The sky is infinitely far, and infinity divided by infinity is no number. So the sky goes to 1,000 km, which is far enough. There and back again must be where we started, and the finished forms, `motion.unproject` and `motion.project`, must agree. (They also take care of points behind the camera, which no pixel shows.)
 
 # %%
 depth = depth.clamp(max=1e6)
@@ -175,6 +178,7 @@ def cross_matrix(w):
     return torch.stack(rows)
 
 
+# %%
 def rotation(w):
     a, cross = w.norm(), cross_matrix(w)
     return torch.eye(3) + a.sin() / a * cross + (1 - a.cos()) / a**2 * cross @ cross
@@ -202,7 +206,7 @@ print(f"the camera turned by {turned:.2f} degrees")
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Negative. $T$ does not say where the camera goes, but what becomes of **points**: what was 10 m ahead is 9.5 m ahead afterwards. Where the source's camera stands, seen from the target, is $-R^\top t$: half a metre *ahead*. Half of all mistakes with poses are this one (section 11 makes it).
+# Negative. $T$ does not say where the camera goes, but what becomes of **points**: what was 10 m ahead is 9.5 m ahead afterwards. Where the source's camera stands, seen from the target, is $-R^\top t$: half a metre *ahead*. To mix up these two is the classic mistake with poses (section 11 makes it).
 # </details>
 #
 # ## 4. Rigid flow
@@ -386,7 +390,7 @@ plots.show(
 # %% [markdown]
 # - **Outside** (blue): the camera went ahead, so the margin of the target is behind it now.
 # - **Occluded** (orange): the source shows something else there. The pixel fetches what hides it: a *double image*.
-# - **Moving** (pink): the blue car comes towards us, and rigid flow lets it stand still. This is why it differed so much in section 1.
+# - **Moving** (pink): the blue car comes towards us, and rigid flow lets it stand still. No pose and no depth that are true could explain it.
 # - And a little everywhere else: a car's windows and the puddle mirror the street, and what they show does not move like their surface.
 #
 # How much is it, in numbers? Mean difference in gray levels of 255, live. Four flows: none; the rigid flow with the pose **inverted**; rigid; and the renderer's exact flow of everything that moves.
@@ -426,6 +430,7 @@ def window_mean(maps):
     return F.avg_pool2d(F.pad(maps, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
 
 
+# %%
 def ssim(a, b, c1=0.01**2, c2=0.03**2):
     mean_a, mean_b = window_mean(a), window_mean(b)
     variances = window_mean(a**2) - mean_a**2 + window_mean(b**2) - mean_b**2
@@ -434,6 +439,7 @@ def ssim(a, b, c1=0.01**2, c2=0.03**2):
     return luminance * (2 * covariance + c2) / (variances + c2)
 
 
+# %%
 def photometric_error(target, warped, alpha=0.85):
     structure = ((1 - ssim(target, warped)) / 2).clamp(0, 1)
     return (alpha * structure + (1 - alpha) * (target - warped).abs()).mean(dim=1, keepdim=True)
@@ -483,6 +489,7 @@ def errors_at(distance):
     return motion.photometric_error(target, warped).where(inside, torch.nan)
 
 
+# %% tags=["explorer"]
 candidates = torch.logspace(math.log10(2.5), math.log10(80), 64)  # metres
 errors = torch.cat([errors_at(distance) for distance in candidates.tolist()])  # (64, 1, H, W)
 
@@ -539,11 +546,13 @@ plots.show(
 )
 
 # %%
-x, y = pixel_grid(depth).unbind(1)
+y = pixel_grid(depth)[:, 1:]
 centre = motion.invert_pose(T)[0, :3, 3]  # where the source's camera stands
 e = project(centre.view(1, 3, 1, 1), K)  # the epipole: (1, 2, 1, 1)
 away = (pixel_grid(depth) - e).norm(dim=1, keepdim=True)
-puddle = as_tensor(drive.shiny[1:2]).bool() & (y > 100)
+puddle = (as_tensor(drive.shiny[1:2]) > 0) & (y > 100)
+
+# %%
 parts = {
     "static, off the middle": static & (away >= 40) & ~puddle,
     "static, 40 pixels around the epipole": static & (away < 40),
@@ -579,6 +588,7 @@ def shrink(factor):
     return *small, taken, datasets.scale_intrinsics(K, 1 / factor)
 
 
+# %%
 def loss_of(numbers, level):
     target, source, depth, K = level
     T = motion.pose_from_axis_angle(numbers[:, :3], numbers[:, 3:])  # (1, 6) -> (1, 4, 4)
@@ -666,7 +676,7 @@ true_numbers = torch.zeros(1, 6)
 true_numbers[0, 3:] = T[0, :3, 3]
 skew = (T[0, :3, :3] - T[0, :3, :3].T) / 2  # for small turns this is [w]x
 true_numbers[0, :3] = torch.stack([skew[2, 1], skew[0, 2], skew[1, 0]])
-print(f"off by {judge([(true_numbers, 0.0)])[0, 1]:.4f} degrees")
+print("off by less than 0.001 degrees:", bool(judge([(true_numbers, 0.0)])[0, 1] < 0.001))
 
 
 # %%
