@@ -364,6 +364,29 @@ def scales_figure(scales: Tensor) -> Figure:
     return figure
 
 
+def angles_figure(angles: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
+    """Draw predicted over true angles, a panel each; right ones lie on the diagonal.
+
+    Args:
+        angles: from a title to predicted and true ones, (N,) each, degrees.
+
+    Returns:
+        The figure, to be passed to `plots.show`.
+    """
+    size = (4.2 * len(angles) + 0.6, 4.2)
+    figure, grid = plt.subplots(1, len(angles), figsize=size, squeeze=False, layout="constrained")
+    for axes, (title, (predicted, true)) in zip(grid[0], angles.items(), strict=True):
+        most = 1.1 * max(predicted.abs().max().item(), true.abs().max().item())
+        axes.plot([-most, most], [-most, most], color="black", ls="--", label="predicted = true")
+        axes.axhline(0, color="0.8", lw=1, zorder=0)
+        axes.axvline(0, color="0.8", lw=1, zorder=0)
+        axes.plot(true.numpy(), predicted.numpy(), "o", color=_OURS, alpha=0.75)
+        axes.set(title=title, xlabel="true, degrees", ylabel="predicted, degrees")
+        axes.set(xlim=(-most, most), ylim=(-most, most), aspect="equal")
+        axes.legend(loc="upper left")
+    return figure
+
+
 def cars_figure(speed: Sequence[float], factor: Sequence[float], pixels: Sequence[int]) -> Figure:
     """Draw by how much things that move are too far, over their speed.
 

@@ -100,5 +100,9 @@ def test_the_figures_draw(scene):
     static_scene.training_figure([0.2] * 30, [(0, 0.5), (30, 0.4)], {"constant": 0.6})
     static_scene.spread_figure({"a": [(0, 0.1), (20, 0.5)], "b": [(0, 0.1), (20, 0.0)]})
     static_scene.scales_figure(torch.tensor([1.0, 1.2, 0.9]))
+    figure = static_scene.angles_figure(
+        {"turn": (torch.tensor([1.0, 2.0]), torch.tensor([0.5, -4.0]))}
+    )
+    assert figure.axes[0].get_xlim()[1] == pytest.approx(4.4)  # both axes hold all angles
     figure = static_scene.cars_figure([0.9, -1.0], [4.0, 1.1], [300, 800])
     assert len(figure.axes[0].collections[0].get_offsets()) == 2
