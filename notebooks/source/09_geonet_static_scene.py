@@ -98,7 +98,7 @@ for name, (depth, T) in tries.items():
 #
 # ### PoseNet: a sequence stacked as channels
 #
-# How does a network see motion? GeoNet stacks the frames of a snippet on the channel axis, as if they were one picture with nine colours.
+# How does a network see motion? GeoNet takes a **snippet**, here three frames in a row, and stacks them on the channel axis, as if they were one picture with nine colours.
 
 # %%
 snippet = torch.cat([target, before, after], dim=1)  # 3 x (1, 3, 96, 320) -> (1, 9, 96, 320)
