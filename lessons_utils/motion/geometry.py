@@ -222,7 +222,7 @@ def relative_pose(target_to_world: Tensor, source_to_world: Tensor) -> Tensor:
 
 
 def rigid_flow(depth: Tensor, T_target_to_source: Tensor, K: Tensor) -> Tensor:
-    """Return the flow of a scene in which nothing but the camera moves (paper, section 3.2).
+    """Return the flow of a scene in which nothing but the camera moves (paper, section 3.1).
 
     f(p) = K T D(p) K^-1 p - p: to a point in space, to the other camera, and back to a pixel.
 

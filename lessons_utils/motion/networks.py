@@ -93,7 +93,7 @@ class _UNet(nn.Module):
 
 
 class DepthNet(nn.Module):
-    """Sees one frame and says how near each pixel is, at four scales (paper, section 3.2).
+    """Sees one frame and says how near each pixel is, at four scales (paper, section 3.3).
 
     0.93 million parameters. Disparity is 1 / depth in an unknown unit: 10 sigmoid + 0.01, so that
     depth lies between 0.1 and 100 units.
@@ -125,7 +125,7 @@ class DepthNet(nn.Module):
 
 
 class PoseNet(nn.Module):
-    """Sees all frames of a snippet and says how the camera moved (paper, section 3.2).
+    """Sees all frames of a snippet and says how the camera moved (paper, section 3.3).
 
     0.41 million parameters. Six convolutions, each halving the picture, then the mean over what is
     left. Six numbers a source: `pose_from_vector` makes T_target_to_source of them. In training,
@@ -173,7 +173,7 @@ class PoseNet(nn.Module):
 
 
 class ResidualFlowNet(nn.Module):
-    """Adds to rigid flow what moves by itself (lesson 10; paper, section 3.3).
+    """Adds to rigid flow what moves by itself (lesson 10; paper, section 3.4).
 
     0.95 million parameters. It sees both frames, the source warped by rigid flow, the flow, and the
     photometric error that is left: 3 + 3 + 3 + 2 + 1 channels. Each scale adds to the coarser one,

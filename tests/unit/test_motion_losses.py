@@ -1,6 +1,7 @@
 """What video teaches by: by hand, against scikit-image and against kornia."""
 
 import doctest
+import math
 
 import kornia
 import pytest
@@ -143,6 +144,15 @@ def test_smoothness_by_hand():
     assert found == pytest.approx(2 / 3 * torch.tensor(-0.5).exp().item())
     turned = motion.smoothness_loss(maps.mT, edge.mT).item()
     assert turned == pytest.approx(found)
+
+
+def test_sharpness_makes_an_edge_nearly_free():
+    maps, edge = torch.zeros(1, 2, 4, 6), torch.zeros(1, 3, 4, 6)
+    maps[..., 3:], edge[..., 3:] = 5.0, 0.3  # both jump in one place
+    found = [motion.smoothness_loss(maps, edge, sharpness).item() for sharpness in (0, 1, 10)]
+    assert found == pytest.approx([math.exp(-0.3 * sharpness) for sharpness in (0, 1, 10)])
+    flat = torch.zeros_like(edge)
+    assert motion.smoothness_loss(maps, flat, 10.0) == motion.smoothness_loss(maps, flat)
 
 
 def test_flow_counts_the_mean_of_its_components():

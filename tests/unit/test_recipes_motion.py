@@ -16,7 +16,7 @@ from lessons_utils.recipes import motion as recipe_module
 from lessons_utils.scenes import streets
 
 RECIPE = recipes.MOTION["geonet-streets"]
-RIGID, RESIDUAL = RECIPE.rigid, RECIPE.residual
+RIGID, RESIDUAL = RECIPE.rigid, RECIPE.consistent
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +238,13 @@ def test_a_run_goes_from_start_to_card_and_on(few_streets, tmp_path, monkeypatch
     card = train(tmp_path)
     weights = tmp_path / "out" / "geonet-streets.safetensors"
     assert train(tmp_path).sha256 == card.sha256, "all stages are found finished"
-    assert list(card.metrics["stages"]) == ["rigid", "tied", "residual", "no_consistency"]
+    assert list(card.metrics["stages"]) == [
+        "rigid",
+        "tied",
+        "residual",
+        "consistent",
+        "no_consistency",
+    ]
     assert set(card.metrics["no_consistency"]) == {"flow", "occlusions"}
     typed = ["evaluate", "geonet-streets", "--weights", str(weights)]
     assert __main__.main([*typed, "--json"]) == 0
@@ -294,7 +300,7 @@ def test_the_card_says_where_the_weights_come_from():
     assert len(card.training_data_sha256) == 64 and card.cpu_seconds > 600
     assert card.settings["drawn"] == streets.VERSION, "the weights are of other streets"
     assert card.settings["streets"] == recipe_module.STREETS
-    for stage in ("rigid", "tied", "residual"):
+    for stage in ("rigid", "tied", "residual", "consistent"):
         assert card.settings[stage] == asdict(getattr(RECIPE, stage)), "of another recipe"
 
 
