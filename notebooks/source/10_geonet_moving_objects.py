@@ -114,7 +114,7 @@ for number, course in enumerate(street.street.movers.values(), start=1):
 # %% [markdown]
 # ## 2. What the localizer sees
 #
-# In real life, nobody has the exact rigid flow. We take the networks of lesson 09 instead, from the shipped weights, and a third one, `ResFlowNet`: the same kind of U-Net as the depth network. For one pair of frames it gets everything that the first stage knows, stacked as channels.
+# In real life, nobody has the exact rigid flow. We take the networks of lesson 09 instead, from the shipped weights, and a third one, the paper's ResFlowNet (here `motion.ResidualFlowNet`): the same kind of U-Net as the depth network. For one pair of frames it gets everything that the first stage knows, stacked as channels.
 
 # %% tags=["explorer"]
 model = recipes.load_geonet("geonet-streets").requires_grad_(False)
@@ -178,7 +178,7 @@ plots.show(
 )
 
 # %% [markdown]
-# Compare the network's residual with the true one. They differ, for two reasons. Where depth or pose were wrong, **the residual repairs the first stage**; the paper says so as well. And the first stage has ways of its own to explain a moving car: an oncoming one flows fast, as if it were *nearer* than it is, and one that drives along hardly flows, as if it were far away (lesson 09). What a wrong depth explains already, the residual need not add. (The last layers of `ResFlowNet` start at zero, so that training begins with rigid flow.)
+# Compare the network's residual with the true one. They differ, for two reasons. Where depth or pose were wrong, **the residual repairs the first stage**; the paper says so as well. And the first stage has ways of its own to explain a moving car: an oncoming one flows fast, as if it were *nearer* than it is, and one that drives along hardly flows, as if it were far away (lesson 09). What a wrong depth explains already, the residual need not add. (The localizer's last layers start at zero in our training, so that training begins with rigid flow.)
 
 # %% [markdown]
 # ## 3. How good is final flow?
@@ -233,7 +233,7 @@ mimicked = flows["rigid"]["moving_epe"] < flows["exact_rigid"]["moving_epe"]
 print("on moving things the networks' rigid flow is better than the exact one:", mimicked)
 
 # %% [markdown]
-# The last line is section 2's second reason in a number: a first stage that may be wrong about depth explains part of what moves, and an exact one nothing. On static pixels the exact one leaves nothing to do.
+# The last line is section 2's second reason at work: a first stage that may be wrong about depth explains part of what moves, and an exact one nothing. On static pixels the exact one leaves nothing to do.
 #
 # ### Watch it being rebuilt
 #
@@ -491,7 +491,10 @@ def shrink(maps, scale):  # (B, C, H, W) -> (B, C, H / 2^s, W / 2^s)
 
 # %%
 def localizer_loss(residuals, frames, others, rigid, masked=True):
-    """Frames t and t + 1 in one batch, and the other of each; so back[0] belongs to frame t + 1."""
+    """Frames t and t + 1 in one batch, and the other of each; so back[0] belongs to frame t + 1.
+
+    The weights 0.01 and 0.05 are those of the shipped training.
+    """
     full = rigid + residuals[0]
     back = full.roll(1, dims=0)
     delta, _ = disagreement(full, back)
