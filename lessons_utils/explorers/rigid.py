@@ -38,7 +38,7 @@ def move_the_camera(image: Tensor, depth: Tensor, K: Tensor) -> None:
     """
     live(
         MoveTheCamera(image, depth, K).draw,
-        size=(9, 4.6),
+        size=(8, 4.6),
         right=_slider("right, m", 0.0, 1.0),
         down=_slider("down, m", 0.0, 1.0),
         ahead=_slider("ahead, m", 0.6, 2.0),
@@ -111,6 +111,7 @@ class MoveTheCamera:
         shift = right, down, ahead
         flow = self.flow(self.pose(shift, (pitch, yaw, roll)), world)
         length = torch.linalg.vector_norm(flow, dim=1)[0]
+        length = torch.where(length < -motion.BEHIND / 2, length, torch.nan)
         above, below = figure.subplots(2, 1)
         draw_arrows(above, self.image, flow)
         above.set_title("where each pixel goes; × is where the camera goes")
@@ -118,8 +119,9 @@ class MoveTheCamera:
         if heading is not None:
             above.plot(*heading, "x", color="white", ms=11, mew=4)
             above.plot(*heading, "x", color="black", ms=10, mew=2)
-        drawn = below.imshow(length.numpy(), cmap="viridis", vmin=0, vmax=_SCALE)
-        below.set_title("how far")
+        colours = plt.colormaps["viridis"].with_extremes(bad="0.75")
+        drawn = below.imshow(length.numpy(), cmap=colours, vmin=0, vmax=_SCALE)
+        below.set_title("how far; gray: behind the camera now")
         below.set_axis_off()
         figure.colorbar(drawn, ax=[above, below], label="pixels", extend="max", pad=0.01)
         return self._sentence(shift, (pitch, yaw, roll), world, length)
@@ -141,11 +143,12 @@ class MoveTheCamera:
     ) -> str:
         moved = ", ".join(f"{value:+.1f} m" for value in shift)
         turned = ", ".join(f"{value:+.1f}°" for value in turn)
-        quarter, median, most = length.flatten().quantile(torch.tensor([0.05, 0.5, 0.95])).tolist()
+        in_front = length[~length.isnan()]
+        least, median, most = in_front.quantile(torch.tensor([0.05, 0.5, 0.95])).tolist()
         return (
             f"Camera moved right, down, ahead by {moved}; tilted up, turned right, rolled by "
             f"{turned}; world × {world:g}. The flow is {median:.1f} pixels long in the median, "
-            f"{quarter:.1f} to {most:.1f} for nine pixels of ten."
+            f"{least:.1f} to {most:.1f} for nine pixels of ten."
         )
 
 
@@ -245,7 +248,7 @@ def _paint(
 
 
 def motions_figure(image: Tensor, depth: Tensor, flows: Mapping[str, Tensor]) -> Figure:
-    """Draw the flow of several motions as arrows, and its length against depth.
+    """Draw the flow of several motions as arrows, and its length against depth and place.
 
     Args:
         image: (1, 3, H, W) in [0, 1].
@@ -259,14 +262,21 @@ def motions_figure(image: Tensor, depth: Tensor, flows: Mapping[str, Tensor]) ->
     size = (13, 2.7 * rows)
     figure, grid = plt.subplots(rows, 2, figsize=size, layout="constrained", width_ratios=(2.1, 1))
     metres = depth.flatten().numpy()
+    height, width = depth.shape[-2:]
+    middle = torch.tensor([width / 2, height / 2]).view(1, 2, 1, 1)
+    off = torch.linalg.vector_norm(motion.pixel_grid(depth) - middle, dim=1).flatten().numpy()
     for (left, right), (title, flow) in zip(grid, flows.items(), strict=True):
         draw_arrows(left, image, flow)
         left.set_title(title)
         length = torch.linalg.vector_norm(flow, dim=1).flatten().numpy()
-        right.scatter(metres[::5], length[::5], s=2, color="#0072b2", lw=0, rasterized=True)
+        dots = right.scatter(
+            metres[::5], length[::5], s=3, c=off[::5], cmap="viridis", lw=0, rasterized=True
+        )
         right.set(xscale="log", xlim=(2, 100), ylim=(0, 25), ylabel="flow, pixels")
         right.set_xticks(_METRES, [str(tick) for tick in _METRES])
         right.minorticks_off()
+    label = "pixels from the middle of the picture"
+    figure.colorbar(dots, ax=grid[:, 1].tolist(), label=label, pad=0.01)
     grid[0, 1].set_title("length of flow against depth")
     grid[-1, 1].set_xlabel("depth, metres")
     return figure

@@ -93,6 +93,17 @@ def test_every_extreme_of_the_camera_draws(camera, name, world):
         assert f"{sign * most:+.1f}" in sentence and "nan" not in sentence
 
 
+def test_what_is_behind_the_camera_has_no_length(camera):
+    values = STILL | {"ahead": 2.0}
+    figure, sentence = draw(camera, (8, 4.6), **values, world=0.25)
+    longest = float(sentence.split(" for nine")[0].split()[-1])
+    assert longest < -motion.BEHIND / 2
+    missing = np.ma.getmaskarray(figure.axes[1].images[0].get_array())
+    behind = (0.25 * camera.depth - 2 < motion.NEAR)[0, 0].numpy()
+    assert behind.any() and missing[behind].all()
+    assert (missing & ~behind).mean() < 0.03  # a row of the road, right beside the camera
+
+
 def test_no_motion_is_no_flow(camera):
     _, sentence = draw(camera, (9, 4.6), **STILL, world=1.0)
     assert "The flow is 0.0 pixels long in the median, 0.0 to 0.0" in sentence
