@@ -149,7 +149,7 @@ def test_the_sentence_tells_error_minimum_and_truth(search, pair):
     truth = pair.depth[0, 0, 42, 141].item()
     assert f"the truth is {truth:.1f} m" in sentence
     assert abs(DEPTHS[best] / truth - 1) < 0.35  # twelve candidates, a factor of 1.37 apart
-    assert len(figure.axes) == 3
+    assert len(figure.axes) == 2
 
 
 @pytest.mark.parametrize("window", [1, 11])
