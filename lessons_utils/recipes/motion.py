@@ -76,10 +76,9 @@ class ResidualRecipe:
     learning_rate: float = 7e-4
     batch_size: int = 4
     """Pairs of frames, each learnt from in both directions."""
-    smoothness: float = 3e-2
-    """Weight at full size, of residual flow in pixels; half of it at half size, and so on: rigid
-    flow keeps its edges. The paper smooths final flow. With a sixth of it, flow finds pixels that
-    look alike: the coarse photometric error on moving cars falls below that of exact flow."""
+    smoothness: float = 1.5e-2
+    """Weight at the finest scale, of residual flow in pixels; half of it at the next one, and so
+    on: rigid flow keeps its edges. The paper smooths final flow."""
     sharpness: float = 10.0
     """See `motion.smoothness_loss`: a car's flow ends at its edge."""
     agreement: float = 1e-2
@@ -110,7 +109,7 @@ MOTION = {
             "geonet-streets",
             rigid=RigidRecipe(steps=5_000),
             tied=RigidRecipe(steps=1_000, learning_rate=2e-4, minimum=False),
-            residual=ResidualRecipe(steps=3_600, learning_rate=1e-3, consistency=False),
+            residual=ResidualRecipe(steps=6_000, learning_rate=1e-3, consistency=False),
             consistent=ResidualRecipe(steps=1_000, learning_rate=2e-4),
         ),
     )
@@ -196,7 +195,7 @@ class GeoNet(nn.Module):
             K: (B, 3, 3).
         """
         rigid = motion.rigid_flow(self.depth(target), T, K)
-        return rigid, rigid + self.residual(target, source, rigid)[0]
+        return rigid, rigid + _enlarged(self.residual(target, source, rigid)[0], rigid)
 
 
 # ---- Losses ------------------------------------------------------------------------------------
@@ -273,7 +272,8 @@ def residual_loss(
     as in the paper: what moves by itself may move far, and a large step is a small one there.
 
     Args:
-        residuals: (2 B, 2, H / 2^s, W / 2^s), pixels: B pairs one way, the same B the other way.
+        residuals: (2 B, 2, H / 2^s, W / 2^s), of some scales s, the finest first, in pixels of the
+            full picture: B pairs one way, the same B the other way.
         target: (2 B, 3, H, W) in [0, 1].
         source: (2 B, 3, H, W): the second half of the targets, then the first.
         rigid: (2 B, 2, H, W), rigid flow from each target to its source.
@@ -284,7 +284,7 @@ def residual_loss(
     """
     apart, seen = target.new_zeros(()), None
     if recipe.consistency:
-        finest = rigid + residuals[0]
+        finest = rigid + _enlarged(residuals[0], rigid)
         back = finest.roll(len(finest) // 2, dims=0)  # of each pair, the flow the other way
         seen = motion.consistency_mask(finest, back)
         disagreement, _ = motion.flow_disagreement(finest, back)

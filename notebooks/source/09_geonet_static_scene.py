@@ -22,7 +22,7 @@
 # - train depth and pose without a single label, make the training collapse, and explain the collapse;
 # - read tables of unsupervised depth: median scaling, the baselines, and why cars that drive along look infinitely far.
 #
-# **Lecture and paper.** The lecture's slides on GeoNet's rigid structure reconstructor; Yin and Shi, *GeoNet: Unsupervised Learning of Dense Depth, Optical Flow and Camera Pose* (CVPR 2018), section 3.2, and the depth and pose tables of its section 4.
+# **Lecture and paper.** The lecture's slides on GeoNet's rigid structure reconstructor; Yin and Shi, *GeoNet: Unsupervised Learning of Dense Depth, Optical Flow and Camera Pose* (CVPR 2018), section 3.3, and the depth and pose tables of its section 4.
 
 # %%
 try:
