@@ -311,7 +311,7 @@ def test_bars_on_streets():
     for prior in ("constant", "ground_plane"):
         assert depth["geonet"]["abs_rel"] < 0.6 * depth[prior]["abs_rel"]
     assert flow["rigid"]["static_epe"] < 0.5 * flow["none"]["static_epe"]
-    assert flow["final"]["moving_epe"] <= 0.6 * flow["rigid"]["moving_epe"]
+    assert flow["final"]["moving_epe"] <= 0.7 * flow["rigid"]["moving_epe"]
     assert flow["final"]["static_epe"] < flow["rigid"]["static_epe"] + 0.1
 
 
