@@ -306,7 +306,12 @@ def refresh_readme(folder: Path) -> None:
     """
     readme = folder / "README.md"
     text = readme.read_text(encoding="utf-8")
-    tables = {"set5": _set5_rows(), "depth": _depth_rows(), "odin": _odin_rows()}
+    tables = {
+        "set5": _set5_rows(),
+        "depth": _depth_rows(),
+        "motion": _motion_rows(),
+        "odin": _odin_rows(),
+    }
     for name, rows in tables.items():
         between = re.compile(rf"(?<=<!-- {name} -->\n).*?(?=<!-- /{name} -->)", re.S)
         text = between.sub("".join(f"{row}\n" for row in rows), text)
@@ -344,6 +349,31 @@ def _depth_rows() -> list[str]:
         texts = (", ".join(f"{value:.3f}" for value in column) for column in columns)
         rows.append(f"| {metric} | {' | '.join(texts)} |")
     return rows
+
+
+def _motion_rows() -> list[str]:
+    table = checkpoints.load_card("geonet-streets").metrics["streets"]
+    depth, flow, pose = table["depth"], table["flow"], table["pose"]
+    rows = [
+        (
+            "depth, abs_rel",
+            f"one depth for all {depth['constant']['abs_rel']:.3f}, "
+            f"a level road {depth['ground_plane']['abs_rel']:.3f}",
+            f"{depth['geonet']['abs_rel']:.3f}",
+        )
+    ]
+    for name, region in (("what stands still", "static"), ("cars that move", "moving")):
+        none, rigid, final = (flow[row][f"{region}_epe"] for row in ("none", "rigid", "final"))
+        label = f"flow of {name}, pixels off"
+        rows.append((label, f"no flow {none:.2f}", f"{rigid:.2f} → {final:.2f}"))
+    for label, metric in (
+        ("rotation, degrees off", "rotation_error"),
+        ("trajectory of three frames, metres off", "ate"),
+    ):
+        geonet, ahead = (pose[row][metric] for row in ("geonet", "straight_ahead"))
+        rows.append((label, f"straight ahead {ahead:.3f}", f"{geonet:.3f}"))
+    head = ["| 100 drives through new streets | to be beaten | ours |", "|---|---|---|"]
+    return head + [f"| {' | '.join(row)} |" for row in rows]
 
 
 def _odin_rows() -> list[str]:

@@ -247,7 +247,9 @@ problems = main(["doctor"])
 # | Depth from images: two eyes and one | [05 · Depth from one image](05_depth_from_one_image.ipynb) | stereo, the missing scale, and how an error of depth is measured |
 # | Depth from images: the coarse network | [06 · Coarse depth](06_coarse_depth.ipynb) | a network that sees the whole picture; the scale-invariant loss |
 # | Depth from images: the fine network | [07 · Fine depth](07_fine_depth.ipynb) | edges for the coarse map; real photographs |
-# | Depth, pose and flow from video | lessons 08 to 10, in preparation | geometry learnt from unlabelled video |
+# | Depth from video: a camera that moves | [08 · Rigid flow](08_rigid_flow.ipynb) | depth and camera motion become flow; both found from pictures alone |
+# | Depth from video: GeoNet, what stands still | [09 · GeoNet: the static scene](09_geonet_static_scene.ipynb) | depth and pose learnt without a label |
+# | Depth from video: GeoNet, what moves | [10 · GeoNet: moving objects](10_geonet_moving_objects.ipynb) | residual flow, occlusions, shiny surfaces |
 # | Anomaly detection: which one does not belong? | [11 · The overconfident softmax](11_overconfident_softmax.ipynb) | why a softmax must be sure; the first alarm, and its false alarms |
 # | Anomaly detection: ODIN, the temperature | [12 · Temperature](12_temperature_softmax.ipynb) | one number that parts the known from the unknown |
 # | Anomaly detection: ODIN, the perturbation | [13 · Input perturbation](13_input_perturbation.ipynb) | a step too small to see, which known pictures answer to |

@@ -806,6 +806,6 @@ print(f"best 80 of the 100 pictures only:   {sum(sorted(single)[:80]) / 80:.3f}"
 # - Two stages: the first one stands still, without gradient, without dropout, and an assertion says so.
 # - The fine stage sharpens edges and can leave the table as it was; a fifth of the error is one factor a picture, and no picture tells it.
 #
-# **Next:** 08 · Rigid flow, in preparation: a camera moves, and depth becomes motion.
+# **Next:** [08 · Rigid flow](08_rigid_flow.ipynb): a camera moves, and depth becomes motion.
 #
 # **Reading.** Eigen, Fergus, *Predicting Depth, Surface Normals and Semantic Labels with a Common Multi-Scale Convolutional Architecture* (ICCV 2015): a third, finer scale, a deeper first one, and the gradient term. Laina et al., *Deeper Depth Prediction with Fully Convolutional Residual Networks* (FCRN, 3DV 2016): one ResNet without fully connected layers, upsampled by learned blocks. Ranftl et al., *Towards Robust Monocular Depth Estimation* (MiDaS, TPAMI 2022): many data sets mixed, by a loss that ignores each picture's scale and shift. Yang et al., *Depth Anything* (CVPR 2024): a teacher labels 62 million photographs, and a student learns from them.

@@ -538,7 +538,7 @@ for masked in (True, False):
     print("the same as recipes.residual_loss:", torch.allclose(mine, packaged))
 
 # %% [markdown]
-# Training the networks takes more than an hour. But the loss can be seen at work in seconds: **take one pair, and fit its residual flow directly**, without a network. Each pixel has two free numbers; gradient descent on the loss moves them. We start from the exact rigid flow, so that all there is to do is to move the two cars, and leave static pixels where they are.
+# Training the networks takes about an hour. But the loss can be seen at work in seconds: **take one pair, and fit its residual flow directly**, without a network. Each pixel has two free numbers; gradient descent on the loss moves them. We start from the exact rigid flow, so that all there is to do is to move the two cars, and leave static pixels where they are.
 #
 # The free numbers live on six grids, from full size to 1/32, which are added up: a step on a coarse grid moves a whole car. Gradients are local (section 3), so the three coarse grids go first, and the fine ones join in halfway.
 
@@ -632,6 +632,12 @@ masked, control = rows["+ consistency mask"], rows["+ residual"]
 for region in ("static", "moving", "occluded"):
     better = masked[f"{region}_epe"] < control[f"{region}_epe"]
     print(f"{region}: better with the mask than without (card): {better}")
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# On hidden pixels, where it gains most. Moving ones lose a little: where forward and backward flow still disagree on a car, the mask takes the lesson away. And on hidden pixels rigid flow stays the best of the three. Nothing in the picture tells where a hidden thing went; the shape of the scene does.
+# </details>
 
 # %% [markdown]
 # ## 7. Mirrors

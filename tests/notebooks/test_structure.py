@@ -45,12 +45,9 @@ def texts(output):
     yield from (text for kind, text in output.get("data", {}).items() if kind.startswith("text/"))
 
 
-IN_PREPARATION = (8, 9, 10)
-
-
 def test_lessons_are_numbered_without_a_gap(checkout):
     numbers = [int(path.stem[:2]) for path in authoring.find_sources(checkout / "notebooks")]
-    assert sorted([*numbers, *IN_PREPARATION]) == list(range(16))
+    assert numbers == list(range(16))
 
 
 def test_sources_and_notebooks_agree(checkout):

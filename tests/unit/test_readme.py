@@ -35,6 +35,15 @@ def test_the_depth_table_has_the_cards_numbers():
         assert ", ".join(numbers) in text
 
 
+def test_the_motion_table_has_the_cards_numbers():
+    text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    table = checkpoints.load_card("geonet-streets").metrics["streets"]
+    assert f"| {table['depth']['geonet']['abs_rel']:.3f} |" in text
+    for region in ("static", "moving"):
+        rigid, final = (table["flow"][name][f"{region}_epe"] for name in ("rigid", "final"))
+        assert f"{rigid:.2f} → {final:.2f} |" in text
+
+
 def test_the_odin_table_has_the_banks_numbers():
     text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
     for name in ("densenet-cifar10", "cifar10-compact"):
