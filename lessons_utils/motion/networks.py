@@ -17,7 +17,8 @@ from lessons_utils.motion.geometry import inverse_warp
 from lessons_utils.motion.losses import photometric_error
 
 SCALES = 4
-"""Answers of the depth and the flow network: of full size, a half, a quarter, an eighth."""
+"""Answers of a network: of the size that it works at, a half, a quarter, an eighth. The flow
+network works at half size."""
 
 WIDTHS = (16, 32, 64, 96, 128)
 POSE_WIDTHS = (16, 32, 64, 128, 128, 128)
@@ -177,7 +178,7 @@ class ResidualFlowNet(nn.Module):
 
     0.95 million parameters. It sees both frames, the source warped by rigid flow, the flow, and the
     photometric error that is left: 3 + 3 + 3 + 2 + 1 channels. All are halved first, unlike in the
-    paper: of the same computing time, five times as many steps went farther. Each scale adds to the
+    paper: a step of training costs a third, and more steps went farther. Each scale adds to the
     coarser one, which finds long ways. The last layers start at zero, so that training starts from
     rigid flow.
 
