@@ -302,7 +302,7 @@ theirs = new_model(superres.initialise_as_paper)
 began = time.process_time()
 their_curve = train(theirs, paper_optimizer(theirs), steps=500, loss=caffe_loss, every=50)
 days = (time.process_time() - began) / (500 * 32) * 8e8 / 86_400
-print(f"The paper's 800 million sub-images would take {days:.0f} days on one core at this speed.")
+print(f"The paper's 800 million sub-images would take {days:.2g} days at this speed.")
 
 # %%
 print("from the live training:")
