@@ -503,7 +503,8 @@ plots.show(
 card = checkpoints.load_card("geonet-streets")
 print("from the card of the shipped weights:")
 print(f"  trained by: {card.command}")
-print(f"  computing time, all stages: {card.cpu_seconds / 60:.0f} minutes of a CPU core")
+minutes = sum(card.metrics["stages"][part]["cpu_seconds"] for part in ("rigid", "tied")) / 60
+print(f"  computing time, depth and pose: {minutes:.0f} minutes of a CPU core")
 
 # %% tags=["nbval-ignore-output"]
 test = streets.sequences("test", 20)

@@ -30,6 +30,7 @@ def drives(tmp_path_factory):
 def few_streets(monkeypatch, tmp_path):
     monkeypatch.setenv("LESSONS_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("LESSONS_DATA", raising=False)
+    monkeypatch.setenv("LESSONS_DEVICE", "cpu")  # as the card's numbers: GPUs round otherwise
     for part in recipe_module.STREETS:
         monkeypatch.setitem(recipe_module.STREETS, part, 2)
     for name in ("images", "sequences"):
@@ -311,7 +312,7 @@ def test_bars_on_streets():
     for prior in ("constant", "ground_plane"):
         assert depth["geonet"]["abs_rel"] < 0.6 * depth[prior]["abs_rel"]
     assert flow["rigid"]["static_epe"] < 0.5 * flow["none"]["static_epe"]
-    assert flow["final"]["moving_epe"] <= 0.7 * flow["rigid"]["moving_epe"]
+    assert flow["final"]["moving_epe"] <= 0.6 * flow["rigid"]["moving_epe"]
     assert flow["final"]["static_epe"] < flow["rigid"]["static_epe"] + 0.1
 
 
