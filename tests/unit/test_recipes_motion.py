@@ -279,6 +279,21 @@ def test_a_rigid_stage_that_moves_is_noticed(few_streets, tmp_path, monkeypatch)
         train(tmp_path)
 
 
+def test_the_rigid_stage_learns_from_the_first_drives(few_streets, tmp_path, monkeypatch):
+    def note(stage, clips, *rest):
+        seen.append(clips.images)
+        raise InterruptedError
+
+    seen = []
+    one = replace(RECIPE, rigid=replace(RECIPE.rigid, drives=1))
+    monkeypatch.setitem(recipes.MOTION, "geonet-streets", one)
+    monkeypatch.setattr(recipe_module, "_train_rigid", note)
+    with pytest.raises(InterruptedError):
+        train(tmp_path)
+    both, _ = streets.images("train", 2, recipe_module.FRAMES["train"])
+    assert len(both) == 2 and torch.equal(seen[0], both[:1])
+
+
 def test_what_is_unknown_is_refused(tmp_path, capsys):
     with pytest.raises(ValueError, match="geonet-streets"):
         recipes.train_motion("geonet", tmp_path, tmp_path, None, "typed")
