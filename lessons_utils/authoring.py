@@ -362,7 +362,7 @@ def _motion_rows() -> list[str]:
             f"{depth['geonet']['abs_rel']:.3f}",
         )
     ]
-    for name, region in (("what stands still", "static"), ("cars that move", "moving")):
+    for name, region in (("what stands still", "static"), ("what moves by itself", "moving")):
         none, rigid, final = (flow[row][f"{region}_epe"] for row in ("none", "rigid", "final"))
         label = f"flow of {name}, pixels off"
         rows.append((label, f"no flow {none:.2f}", f"{rigid:.2f} → {final:.2f}"))

@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from lessons_utils.datasets.pictures import PICTURE_SUFFIXES, is_picture, read_pixels
+from lessons_utils.datasets.pictures import picture_files, read_pixels
 
 Frames = tuple[Tensor, Tensor, Tensor]
 """Images, depth and where it is valid; shapes and units stand in this module's first lines."""
@@ -73,11 +73,7 @@ def _files_by_stem(folder: Path) -> dict[str, Path]:
         raise FileNotFoundError(
             f"There is no folder {folder}. A folder of frames holds rgb/ and depth/."
         )
-    files = [file for file in folder.iterdir() if is_picture(file)]
-    if not files:
-        raise FileNotFoundError(
-            f"{folder} holds no picture ({', '.join(sorted(PICTURE_SUFFIXES))})."
-        )
+    files = picture_files(folder)
     by_stem = {file.stem: file for file in files}
     if len(by_stem) < len(files):
         raise ValueError(f"{folder} holds two files of one name, with different endings.")

@@ -178,9 +178,8 @@ class ResidualFlowNet(nn.Module):
 
     0.95 million parameters. It sees both frames, the source warped by rigid flow, the flow, and the
     photometric error that is left: 3 + 3 + 3 + 2 + 1 channels. All are halved first, unlike in the
-    paper: a step of training costs a third, and more steps went farther. Each scale adds to the
-    coarser one, which finds long ways. The last layers start at zero, so that training starts from
-    rigid flow.
+    paper: a step of training costs a third. Each scale adds to the coarser one, which finds long
+    ways. The last layers start at zero, so that training starts from rigid flow.
 
     Args:
         widths: of the encoder's stages.

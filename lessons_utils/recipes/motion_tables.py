@@ -33,7 +33,7 @@ def measure_streets(
       `static_abs_rel` and `moving_abs_rel` by region.
     - `flow`, pixels: `none`, zero everywhere; `rigid` and `final` of the networks; `exact_rigid`,
       from true depth and pose, the best that a rigid stage could say. See `motion.measure_flow`:
-      `static_epe`, `moving_epe` and `occluded_epe` add up to `all_epe`.
+      `all_epe` is the mean of `static_epe`, `moving_epe` and `occluded_epe` over their pixels.
     - `pose`: `geonet`; `straight_ahead`, a camera that does not turn. `rotation_error` in degrees
       from the target to a source; `ate` of three frames in metres, see `motion.snippet_error`.
     - `occlusions`: how well pixels where forward and backward flow disagree stand for those that

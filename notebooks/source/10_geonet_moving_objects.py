@@ -188,11 +188,11 @@ shown = {
 # %%
 plots.show(
     plots.flow_row(shown, longest=12, columns=2, width=12.5),
-    alt="Rigid and final flow of the networks, what each lacks of the truth, and the truth with its residual. Something is missing on the oncoming car and its outline, and at the traffic light. Gray is what leaves the picture.",
+    alt="Rigid and final flow of the networks, what each lacks of the truth, and the truth with its residual. After the residual less is missing on the oncoming car, more on the road beside it; the traffic light's pole is hardly better. Gray is what leaves the picture.",
 )
 
 # %% [markdown]
-# Compare the network's residual with the true one. They differ, for two reasons. Where depth or pose were wrong, **the residual repairs the first stage**; the paper says so as well. And the first stage has ways of its own to explain a moving car: an oncoming one flows fast, as if it were *nearer* than it is, and one that drives along hardly flows, as if it were far away (lesson 09). What a wrong depth explains already, the residual need not add. (The localizer's last layers start at zero in our training, so that training begins with rigid flow.)
+# Compare the network's residual (last map of the figure before) with the true one. They differ, for two reasons. Where depth or pose were wrong, **the residual repairs the first stage**, in part; the paper says so as well. And the first stage has ways of its own to explain a moving car: an oncoming one flows fast, as if it were *nearer* than it is, and one that drives along hardly flows, as if it were far away (lesson 09). What a wrong depth explains already, the residual need not add. (The localizer's last layers start at zero in our training, so that training begins with rigid flow.)
 
 # %% [markdown]
 # ## 3. How good is final flow?
@@ -310,7 +310,7 @@ curves = {
 # %%
 plots.show(
     moving_objects.repair_figure(curves),
-    alt="Error of final flow against the error of rigid flow, in bins, for moving and for static pixels; the dotted diagonal means that nothing is repaired.",
+    alt="Error of final flow against the error of rigid flow, in bins. Both curves lie below the dotted diagonal, which means that nothing is repaired: moving pixels at about half its height, static ones at about three quarters.",
 )
 
 # %%
@@ -323,7 +323,7 @@ for name, region in (("moving", drives.moving(1)), ("static", ~drives.moving(1))
     print(f"  {name:60s} {100 * shares[0]:8.0f} % {100 * shares[1]:10.0f} %")
 
 # %% [markdown]
-# Two answers. On **moving** things about half of the error is repaired, of small errors and of large ones. On **static** ones, such as the traffic light above, the share falls as the error grows. On KITTI the paper finds the second pattern: very good at small errors of rigid flow, worse as they grow. It names the reason, **gradient locality**: the slope of the loss comes from a pixel's *neighbours*. If the right place is twelve pixels away, it says nothing about it (lesson 08: the basin of convergence). The authors' test: trained on *true* flow instead, the same network no longer has the problem. Coarse scales help, since twelve pixels are 1.5 at an eighth of the size: a car is still there, a pole is not. (An earlier localizer of ours, trained on fewer pairs at a time, fell off on cars, too: section 11.)
+# Two answers. On **moving** things about half of the error is repaired, of small errors and of large ones, with one weak bin at 10 pixels. On **static** ones it is more than a third at 2 to 4 pixels, and about a quarter from 8 on. On KITTI the paper finds the second pattern: very good at small errors of rigid flow, worse as they grow. It names the reason, **gradient locality**: the slope of the loss comes from a pixel's *neighbours*. If the right place is twelve pixels away, it says nothing about it (lesson 08: the basin of convergence). The authors' test: trained on *true* flow instead, the same network no longer has the problem. Coarse scales help, since twelve pixels are 1.5 at an eighth of the size, where a car can still be seen; a pole may be lost. (An earlier localizer of ours, which learnt from 4 pairs a batch and a third of the drives, repaired on moving things 45 % of small errors and 35 % of large ones.)
 
 # %% [markdown]
 # ## 4. Even the right flow does not rebuild everything
@@ -538,7 +538,7 @@ for masked in (True, False):
     print("the same as recipes.residual_loss:", torch.allclose(mine, packaged))
 
 # %% [markdown]
-# Training the networks takes more than two hours on one core. But the loss can be seen at work in seconds: **take one pair, and fit its residual flow directly**, without a network. Each pixel has two free numbers; gradient descent on the loss moves them. We start from the exact rigid flow, so that all there is to do is to move the two cars, and leave static pixels where they are.
+# Training the networks takes about two hours on one core (the card below: the second stage had a GPU). But the loss can be seen at work in seconds: **take one pair, and fit its residual flow directly**, without a network. Each pixel has two free numbers; gradient descent on the loss moves them. We start from the exact rigid flow, so that all there is to do is to move the two cars, and leave static pixels where they are.
 #
 # The free numbers live on six grids, from full size to 1/32, which are added up: a step on a coarse grid moves a whole car. Gradients are local (section 3), so the three coarse grids go first, and the fine ones join in halfway.
 
@@ -636,7 +636,7 @@ for region in ("static", "moving", "occluded"):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# On hidden pixels, where it gains most. Moving ones lose a little: where forward and backward flow still disagree on a car, the mask takes the lesson away. And on hidden pixels rigid flow stays the best of the three. Nothing in the picture tells where a hidden thing went; the shape of the scene does.
+# On hidden pixels, where it gains most. Moving ones stay as they are, to a hundredth of a pixel. And on hidden pixels rigid flow stays the best of the three. Nothing in the picture tells where a hidden thing went; the shape of the scene does.
 # </details>
 
 # %% [markdown]
@@ -766,11 +766,11 @@ shown = {
 # %%
 plots.show(
     moving_objects.judged_figure(shown, width=12.5),
-    alt="Where residual flow is longer than 2 pixels: by exact flow the oncoming car and the edges of the other one; and by the network's residual.",
+    alt="Where residual flow is longer than 2 pixels: by exact flow the oncoming car, not the one ahead; by the network's residual half of the oncoming car, with large false alarms beside it and around the traffic light.",
 )
 
 # %% [markdown]
-# With exact flow every alarm is true; what is missed moves slowly, or far away. The network's residual is **not** a motion mask: it is the difference to *its own* rigid flow, and that is wrong in static places (tree tops, parked cars nearby), and nearly right on a moving car whose motion a wrong depth explains (section 2). A good motion mask needs a good first stage; later papers compare rigid flow with a separate flow network instead, and train both on each other (Competitive Collaboration, CVPR 2019).
+# With exact flow every alarm is true; what is missed moves slowly, or far away, or along our line of sight. The network's residual is **not** a motion mask: it is the difference to *its own* rigid flow, and that is wrong in static places (here around the traffic light, in section 9 at trees and a parked car), and nearly right on a moving car whose motion a wrong depth explains (section 2). A good motion mask needs a good first stage; later papers compare rigid flow with a separate flow network instead, and train both on each other (Competitive Collaboration, CVPR 2019).
 
 # %% [markdown]
 # ## 9. A drive
@@ -895,7 +895,7 @@ for name, flagged in faults.items():
     print(f"  {name:44s} {100 * precision:10.0f} % {100 * recall:7.0f} %")
 
 # %% [markdown]
-# None of them crashes. A check on the check: with *zero* flow both ways nothing may be flagged, and with exact flow more than half of the hidden pixels must be.
+# None of them crashes. A check on the check: with *zero* flow both ways nothing may be flagged, and with exact flow most of what is flagged must be hidden.
 #
 # **The sum instead of the mean.** The paper's formulas sum over the pixels where $\delta$ holds. Taken literally, the loss is lowest when *no pixel counts*. The authors' code divides by the number of counted pixels, as `motion.masked_mean` does. Here is the difference, for exact flow and for nonsense:
 
@@ -924,9 +924,9 @@ for name, region in (
     print(f"  {name:42s} {100 * start[visible & region].float().mean():4.0f} %")
 
 # %% [markdown]
-# At the start most pixels still count. The trouble comes on the way: once forward flow has found the car and backward flow has not, they disagree, the mask takes the car out, and what is left out is not learnt. In a trial of ours (4,000 steps, batches of 16 pairs, 40 held-out drives), moving cars kept .65 of rigid flow's error with the mask from the first step, and .53 without it. The shipped localizer learns without the mask first, and with it in a second, shorter part.
+# At the start most pixels still count. The trouble, we think, comes on the way: once forward flow has found the car and backward flow has not, they disagree, the mask takes the car out, and what is left out is not learnt. In a trial of ours (4,000 steps, batches of 16 pairs; judged by the true flow of 40 held-out drives, which chose our settings, too), moving cars kept .65 of rigid flow's error with the mask from the first step, and .53 without it. The shipped localizer learns without the mask first, and with it in a second, shorter part.
 #
-# **Too few pairs in a batch.** The paper takes 4. **Predict:** of all the pixels of a street, how many move by themselves? And of all the networks' mistakes that it could learn from, how many lie on them?
+# **Too few pairs in a batch.** The paper takes 4. **Predict:** of all the pixels of a street, how many move by themselves? And of rigid flow's error, all of which the localizer could repair, how much lies on them?
 
 # %%
 moving_shares = drives.moving(1).float().mean(dim=(1, 2, 3))
@@ -936,7 +936,7 @@ on_movers = needed[visible & drives.moving(1)].sum() / needed[visible].sum()
 print(f"share of rigid flow's error that lies on them: {100 * on_movers:.0f} %")
 
 # %% [markdown]
-# In 4 pairs that is a handful of cars; gradient and statistics of batch normalisation are about street and follow whatever cars were drawn. In our trials, with the same number of pairs seen, moving cars kept .64 of rigid flow's error with 4 pairs a batch, and .53 with 16 (40 held-out drives). That mattered more than smoothness, learning rate, larger kernels or twice the channels. The shipped localizer learnt from 32 pairs a batch and from 1,200 drives, three times those of the first stage.
+# The gradient is mostly about the street. The rest of it, and the statistics of batch normalisation, change with the few cars that 4 pairs hold. In our trials, with the same number of pairs seen, moving cars kept .64 of rigid flow's error with 4 pairs a batch, and .53 with 16; with 32, and three times the drives, .47 (40 held-out drives; the card's table is from 100 others). The shipped localizer learnt so.
 #
 # **The first stage is not frozen.** In `train()` mode its batch normalisation goes on changing, so that rigid flow drifts while the localizer learns to correct it. Lesson 07 has the same trap; `recipes.train_motion` compares a fingerprint of the first stage before and after.
 
