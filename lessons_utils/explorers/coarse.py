@@ -67,19 +67,23 @@ def draw_losses(
     )
     profile.plot(truth, color="black", label="truth")
     profile.plot(prediction, color=BLUE, label="prediction")
+    columns = range(0, len(d), 50)  # few ticks: each takes most of a millisecond to draw
     profile.set(ylim=(0, 12), xlabel="column (pixels)", ylabel="depth (m)")
+    profile.set(xticks=columns, yticks=range(0, 13, 4))
     profile.set_title("Depth along one row of a room")
     profile.legend(loc="upper left", ncols=2, fontsize=8)
     difference.fill_between(range(len(d)), d, color=BLUE, alpha=0.35, linewidth=0)
     difference.axhline(d.mean(), color=ORANGE, linewidth=2)
     difference.axhline(0, color="black", linewidth=0.8)
     difference.set(ylim=(-1.6, 1.6), xlabel="column (pixels)", title="d, and its mean (orange)")
+    difference.set(xticks=columns, yticks=(-1, 0, 1))
     names, values = ("0", f"{invariance:g}", "1"), (loss(0.0), loss(invariance), loss(1.0))
     bars.bar(range(3), values, color=(BLUE, FRAME, GREEN))
     for place, value in enumerate(values):
         bars.text(place, value, f"{value:.3f}", ha="center", va="bottom", fontsize=9)
     bars.set(ylim=(0, max(0.3, 1.15 * values[0])), xlabel="λ", title="Loss")
     bars.set_xticks(range(3), names)
+    bars.locator_params(axis="y", nbins=3)
     return (
         f"The prediction is {factor:.2f} times too deep, with a shape error of {shape_error:.2f}: "
         f"the loss is {values[0]:.3f} for λ = 0, {values[1]:.3f} for λ = {invariance:g}, "
